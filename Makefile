@@ -1,0 +1,69 @@
+# Voxline's commands. `make serve` starts the server, `make test` runs the tests; both set everything up first.
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= var
+# Where a smaller, CPU-only torch is to be found, if the package index has only the large one:
+#   make serve TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test test-nightly check lint lock loadtest checkpoint clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Voxline needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch goes first and alone: with it in place nothing else asks for another build of it.
+$(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
+	$(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep -E '^torch==' requirements.lock)"
+	$(PIP) install -q -r requirements.lock
+	$(PIP) install -q --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(PIP) install -q -r requirements-dev.lock
+	@touch $@
+
+serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:$(PORT)
+	@exec $(BIN)/voxline serve --port $(PORT) --data $(DATA)
+
+demo: $(VENV)/.runtime ## stream speech through a real server, hear and see it answer
+	@exec $(BIN)/voxline demo
+
+test: $(VENV)/.dev ## set up and run every check and test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n $(WORKERS) -m "not nightly"
+
+test-nightly: $(VENV)/.dev ## the tests with counts that take minutes
+	$(BIN)/pytest -n $(WORKERS) -m nightly
+
+lint: $(VENV)/.dev ## style and types only
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+loadtest: $(VENV)/.dev ## measure latency and capacity on this machine (ARGS="--help" for the rest)
+	@exec $(BIN)/python -m loadtest $(ARGS)
+
+checkpoint: $(VENV)/.dev ## train the demonstration Whisper of the tests anew (up to an hour)
+	@exec $(BIN)/python -m tests.checkpoints.nano_whisper.train $(ARGS)
+
+lock: $(VENV)/.dev ## resolve pyproject.toml into the lock files
+	$(PIP) install -q pip-tools
+	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-options --no-header --no-annotate -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile -q --strip-extras --extra dev --no-emit-index-url --no-emit-find-links --no-emit-options --no-header --no-annotate -o requirements-dev.lock pyproject.toml
+	sed -i -E 's/^(torch==[0-9.]+)\+cpu/\1/' requirements.lock requirements-dev.lock
+
+clean: ## remove the virtual environment and caches (not var/)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
