@@ -1,0 +1,73 @@
+"""What any dialect can ask an engine for, and what comes back: the common language of engines and callers.
+
+These cross the pipe to an engine's process, so every field is a plain value. ``pcm`` is 16-bit little-endian mono at
+16 kHz for recognition and at ``SpeechChunk.rate`` for synthesis. Times are seconds from the start of the given audio.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from protocol.events import Word
+
+
+class Priority(IntEnum):
+    """Who goes first when an engine is asked by many; lower runs earlier."""
+
+    FINAL = 0
+    PARTIAL = 1
+    SYNCHRONOUS = 2
+    BATCH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """Recognise one utterance, or the beginning of one that still goes on (``final`` false)."""
+
+    pcm: bytes
+    language: str = "auto"
+    prompt: str = ""
+    keyterms: tuple[str, ...] = ()
+    word_timestamps: bool = False
+    final: bool = True
+    stream: str = ""  # names the utterance: an incremental engine keeps what it already heard under it
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What an utterance seems to say. ``text`` is trimmed; empty when nothing was said."""
+
+    text: str
+    words: tuple[Word, ...] = ()
+    language: str = ""
+    language_probability: float = 0.0
+    average_log_probability: float = 0.0
+    no_speech_probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Speak one clause with one of the engine's own voices."""
+
+    text: str
+    voice: str
+    speed: float = 1.0  # 1.0 is the voice's natural pace, 2.0 twice as fast
+    pitch: float = 0.0  # semitones up or down
+    words: bool = False  # report where each word begins
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of a ``Speak.text``: code points ``offset`` .. ``offset+length``, starting ``start`` seconds into its audio."""
+
+    offset: int
+    length: int
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechChunk:
+    """A piece of synthesised sound, in order, mono s16le at ``rate`` Hz."""
+
+    pcm: bytes
+    rate: int
+    words: tuple[SpokenWord, ...] = ()
