@@ -1,0 +1,100 @@
+"""What an engine is: small Protocols that say what each kind can be asked, and how it describes itself.
+
+An engine runs in a child process of its own (``engines.host``), is built there by its factory from plain options, and
+is synchronous: one call at a time, in one thread. Callers never name an engine, they ask its ``Capabilities``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from protocol.requests import Decode, Hypothesis, Speak, SpeechChunk
+
+
+class Task(StrEnum):
+    """What a kind of engine is for."""
+
+    RECOGNIZE = "recognize"
+    SYNTHESIZE = "synthesize"
+    DETECT = "detect"
+    SEPARATE = "separate"
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice an engine can speak with; ``id`` is the engine's own name for it."""
+
+    id: str
+    name: str
+    language: str  # ISO 639-1, or a longer BCP 47 tag
+    gender: str = "neutral"  # male, female or neutral
+    age: str = "adult"  # child, young, adult or elderly
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine says of itself once its model is loaded."""
+
+    engine: str  # "faster-whisper", "espeak-ng" ...
+    task: Task
+    model: str = ""
+    languages: tuple[str, ...] = ()  # ISO 639-1 codes
+    detects_language: bool = False
+    word_timestamps: bool = False
+    incremental: bool = False  # keeps what it heard of an utterance, so a partial costs only what is new
+    batch: int = 1  # how many requests one call may carry with a gain
+    rate: int = 16000  # native sample rate, Hz
+    voices: tuple[Voice, ...] = ()
+    cloning: bool = False
+    note: str = ""  # what a person should know ("US English only, modest accuracy")
+
+
+class Engine(Protocol):
+    """What every engine has; built by ``factory(options)`` inside its process, with its model loaded and warm."""
+
+    def describe(self) -> Capabilities: ...
+
+    def close(self) -> None: ...
+
+
+class Recognizer(Engine, Protocol):
+    """Speech to text. A batch holds requests of different sessions; answers come in the same order."""
+
+    def recognize(self, batch: Sequence[Decode]) -> Sequence[Hypothesis]: ...
+
+
+class Synthesizer(Engine, Protocol):
+    """Text to speech, yielding sound as it is made; closing the iterator stops the work at once."""
+
+    def speak(self, request: Speak) -> Iterator[SpeechChunk]: ...
+
+
+class SpeechDetector(Engine, Protocol):
+    """Speech probability for one window of each of ``n`` streams.
+
+    ``windows`` is n x 576 float32 (64 samples of context, then 512 new ones, 16 kHz), ``state`` is the recurrent state
+    2 x n x 128 float32 of those streams. Returns n float32 probabilities and the new state, as bytes: the caller keeps
+    the state, so a replaced process forgets nothing.
+    """
+
+    def detect(self, windows: bytes, state: bytes) -> tuple[bytes, bytes]: ...
+
+
+Options = Mapping[str, object]  # plain JSON values: a directory, a device, a number of threads
+
+
+class Factory(Protocol):
+    """How ``engines.registry`` names an engine: a callable ``module:attribute`` that loads it."""
+
+    def __call__(self, options: Options) -> Engine: ...
+
+
+class Observer(Protocol):
+    """Who wants to know how engines fare (the metrics do)."""
+
+    def waited(self, engine: str, priority: str, seconds: float) -> None: ...
+
+    def worked(self, engine: str, seconds: float, audio_seconds: float, batch: int) -> None: ...
+
+    def restarted(self, engine: str, why: str) -> None: ...

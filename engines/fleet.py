@@ -1,0 +1,184 @@
+"""All engines of a server: started together, asked by what is needed, stopped together."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+
+from engines import models, registry
+from engines.base import Capabilities, Observer, Task
+from engines.host import EngineHost, Unobserved
+from engines.registry import EngineSpec
+from engines.scheduler import Scheduler, SchedulerLimits
+from engines.speech import SpeechStream
+from engines.supervisor import HostLimits
+from engines.synthesis_queue import SynthesisQueue
+from engines.vad.batch import VadBatcher
+from protocol.errors import Code, VoiceError
+from protocol.requests import Priority, Speak
+
+AUTO = "auto"
+_DETECT_GRACE_S = 3.0  # a window takes a fraction of a millisecond, and every session waits for it
+
+
+class Fleet:
+    """The engines of ``specs``, those of higher preference first. ``start()``, then ask, then ``aclose()``."""
+
+    def __init__(
+        self,
+        specs: Sequence[EngineSpec],
+        *,
+        observer: Observer | None = None,
+        now: Callable[[], float] = time.monotonic,
+        limits: HostLimits | None = None,
+        scheduling: SchedulerLimits | None = None,
+    ) -> None:
+        self._specs = sorted(specs, key=lambda spec: -spec.preference)
+        self._observer: Observer = observer or Unobserved()
+        self._now = now
+        self._limits = limits
+        self._scheduling = scheduling
+        self._hosts: list[tuple[EngineSpec, list[EngineHost]]] = []
+        self._recognizers: list[Scheduler] = []
+        self._synthesizers: list[SynthesisQueue] = []
+        self._detector: VadBatcher | None = None
+        self._work: list[asyncio.Task[None]] = []
+        self._tasks: asyncio.TaskGroup | None = None
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start every process and wait until all engines are warm. Raises VoiceError when one cannot be built."""
+        self._hosts = [(spec, [self._host(spec) for _ in range(spec.processes)]) for spec in self._specs]
+        hosts = list(self._all_hosts())
+        outcomes = await asyncio.gather(*(host.start() for host in hosts), return_exceptions=True)
+        for host, outcome in zip(hosts, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                if not (host.spec.optional and isinstance(outcome, VoiceError)):
+                    await self.aclose()
+                    raise outcome
+                for _, started in self._hosts:
+                    if host in started:
+                        started.remove(host)
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        for spec, started in self._hosts:
+            if started:
+                self._employ(spec, started, self._tasks)
+
+    async def aclose(self) -> None:
+        """Stop every process; what still waits for an engine fails with SHUTTING_DOWN. May be called twice."""
+        for queue in self._synthesizers:
+            queue.close()
+        for task in self._work:
+            task.cancel()
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            await tasks.__aexit__(None, None, None)
+        await asyncio.gather(*(host.aclose() for host in self._all_hosts()))
+
+    def _host(self, spec: EngineSpec) -> EngineHost:
+        limits = self._limits
+        if limits is None and spec.task is Task.DETECT:
+            limits = HostLimits(grace_s=_DETECT_GRACE_S)
+        return EngineHost(spec, observer=self._observer, now=self._now, limits=limits)
+
+    def _employ(self, spec: EngineSpec, hosts: list[EngineHost], tasks: asyncio.TaskGroup) -> None:
+        if spec.task is Task.RECOGNIZE:
+            scheduler = Scheduler(hosts, observer=self._observer, now=self._now, limits=self._scheduling)
+            self._recognizers.append(scheduler)
+            self._work.append(tasks.create_task(scheduler.run(), name=f"schedule {spec.name}"))
+        elif spec.task is Task.SYNTHESIZE:
+            self._synthesizers.append(SynthesisQueue(hosts, observer=self._observer, now=self._now))
+        elif spec.task is Task.DETECT and self._detector is None:
+            self._detector = VadBatcher(hosts[0].detect, now=self._now)
+            self._work.append(tasks.create_task(self._detector.run(), name="detect speech"))
+
+    def _all_hosts(self) -> Iterator[EngineHost]:
+        return chain.from_iterable(hosts for _, hosts in self._hosts)
+
+    # -- state ---------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Every engine has a process that can work."""
+        return self._tasks is not None and all(any(host.alive for host in hosts) for _, hosts in self._hosts if hosts)
+
+    def capabilities(self) -> list[Capabilities]:
+        """What each engine can do, those of higher preference first."""
+        return [hosts[0].capabilities for _, hosts in self._hosts if hosts]
+
+    def pids(self) -> list[int]:
+        """The process numbers of all children."""
+        return [host.pid for host in self._all_hosts() if host.pid is not None]
+
+    # -- work ----------------------------------------------------------------------------------------
+
+    def recognizer(self, language: str = AUTO, model: str = AUTO) -> Scheduler:
+        """The best recogniser for a language (any tag of BCP 47) and a model (or engine) name; "auto" for any.
+
+        Raises NOT_INSTALLED, with the command that ``install``s what is missing, and NOT_FOUND for a name nobody knows.
+        """
+        able = [one for one in self._recognizers if model in (AUTO, one.capabilities.model, one.capabilities.engine)]
+        if not able:
+            raise self._no_model(model)
+        code = language.lower().replace("_", "-").partition("-")[0]
+        if code in (AUTO, ""):
+            return next((one for one in able if one.capabilities.detects_language), able[0])
+        for one in able:
+            if code in one.capabilities.languages:
+                return one
+        raise self._no_language(code)
+
+    def speak(self, request: Speak, *, engine: str = AUTO, priority: Priority = Priority.SYNCHRONOUS) -> SpeechStream:
+        """Have a clause spoken; errors come from the iteration, ``aclose()`` silences it at once."""
+        for queue in self._synthesizers:
+            able = queue.capabilities
+            if engine == able.engine or (engine == AUTO and _has(able, request.voice)):
+                return queue.speak(request, priority=priority)
+        if engine == AUTO and self._synthesizers:
+            return self._synthesizers[0].speak(request, priority=priority)
+        stream = SpeechStream(request)
+        install = self._install(Task.SYNTHESIZE, engine)
+        stream.fail(VoiceError(Code.NOT_INSTALLED, f"the speech engine {engine} is not installed", install=install))
+        return stream
+
+    @property
+    def detector(self) -> VadBatcher:
+        """Judges windows of all sessions. Raises NOT_INSTALLED when there is none."""
+        if self._detector is None:
+            install = self._install(Task.DETECT, AUTO)
+            raise VoiceError(Code.NOT_INSTALLED, "no voice activity detector is installed", install=install)
+        return self._detector
+
+    # -- what is missing -----------------------------------------------------------------------------
+
+    def _no_model(self, model: str) -> VoiceError:
+        if model == AUTO:
+            install = self._install(Task.RECOGNIZE, AUTO)
+            return VoiceError(Code.NOT_INSTALLED, "no speech recogniser is installed", install=install)
+        if any(model == one.name for one in models.PUBLISHED):
+            command = f"voxline models pull {model}"
+            return VoiceError(Code.NOT_INSTALLED, f"the model {model} is not installed", install=command)
+        if any(model == spec.name and spec.task is Task.RECOGNIZE for spec in registry.BUILT_IN):
+            install = self._install(Task.RECOGNIZE, model)
+            return VoiceError(Code.NOT_INSTALLED, f"{model} is not installed", install=install)
+        allowed = [one.capabilities.model or one.capabilities.engine for one in self._recognizers]
+        return VoiceError(Code.NOT_FOUND, "there is no model of that name", field="model", allowed=allowed)
+
+    def _no_language(self, code: str) -> VoiceError:
+        for spec in chain(self._specs, registry.BUILT_IN):
+            if spec.task is Task.RECOGNIZE and code in spec.languages:
+                message = f"no installed engine recognises {code}"
+                return VoiceError(Code.NOT_INSTALLED, message, field="language", install=spec.install)
+        known = sorted({*chain.from_iterable(one.capabilities.languages for one in self._recognizers)})
+        return VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language", allowed=known)
+
+    def _install(self, task: Task, engine: str) -> str:
+        specs = [spec for spec in chain(self._specs, registry.BUILT_IN) if spec.task is task and spec.install]
+        named = [spec for spec in specs if spec.name == engine]
+        return next((spec.install for spec in [*named, *specs]), "")
+
+
+def _has(able: Capabilities, voice: str) -> bool:
+    return any(voice == one.id for one in able.voices)

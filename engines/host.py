@@ -1,0 +1,178 @@
+"""One engine in a supervised process, called by a pipe: no fault of the engine comes up as more than a VoiceError.
+
+Calls the child had not answered when it was replaced fail with ENGINE_RESTARTED; whoever made them may try once more,
+if nothing of the answer had been used.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from engines import wire
+from engines.base import Capabilities, Observer
+from engines.calls import Call, Calls, Once, Spoken
+from engines.frames import Frame, Head, Kind, WireError
+from engines.registry import EngineSpec
+from engines.speech import SpeechStream
+from engines.supervisor import HostLimits, Supervisor
+from protocol.errors import Code, VoiceError
+from protocol.requests import Decode, Hypothesis, Speak
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+_WINDOW_BYTES = 576 * 4  # of one stream in a detector's call
+
+
+class Unobserved:
+    """An Observer for those who do not want to know."""
+
+    def waited(self, engine: str, priority: str, seconds: float) -> None:
+        """Nothing is kept."""
+
+    def worked(self, engine: str, seconds: float, audio_seconds: float, batch: int) -> None:
+        """Nothing is kept."""
+
+    def restarted(self, engine: str, why: str) -> None:
+        """Nothing is kept."""
+
+
+class EngineHost:
+    """Calls to one engine, whichever child has it; ``start()`` first, ``aclose()`` last."""
+
+    def __init__(
+        self,
+        spec: EngineSpec,
+        *,
+        observer: Observer | None = None,
+        now: Callable[[], float] = time.monotonic,
+        limits: HostLimits | None = None,
+    ) -> None:
+        self.spec = spec
+        self._limits = limits or HostLimits()
+        self._calls = Calls(spec.name, now)
+        self._supervisor = Supervisor(spec, self._calls, observer or Unobserved(), now, self._limits)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine says of itself. Raises MODEL_LOADING before the first start is over."""
+        if self._supervisor.capabilities is None:
+            raise VoiceError(Code.MODEL_LOADING, f"{self.spec.name} is still loading")
+        return self._supervisor.capabilities
+
+    @property
+    def alive(self) -> bool:
+        """A child is there, and its engine warm."""
+        return self._supervisor.alive.is_set()
+
+    @property
+    def free(self) -> bool:
+        """It would begin a call at once."""
+        return self.alive and not self._calls
+
+    def call_when_free(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called whenever it becomes free."""
+        self._calls.on_free = tell
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process number."""
+        return self._supervisor.pid
+
+    @property
+    def generation(self) -> int:
+        """How many children there have been."""
+        return self._supervisor.generation
+
+    async def start(self) -> Capabilities:
+        """Start the child and wait until its engine is warm. Raises VoiceError when it cannot be built."""
+        return await self._supervisor.start()
+
+    async def aclose(self) -> None:
+        """End the child; calls not yet answered fail with SHUTTING_DOWN. Leaves no process behind."""
+        self._supervisor.closing = True
+        self._calls.fail(VoiceError(Code.SHUTTING_DOWN, "the server is stopping"))
+        await self._supervisor.aclose()
+
+    async def wait_alive(self) -> None:
+        """Wait for a child that is being replaced. Raises ENGINE_RESTARTED when that takes too long."""
+        if self._supervisor.closing:
+            raise VoiceError(Code.SHUTTING_DOWN, "the server is stopping")
+        try:
+            async with asyncio.timeout(self._limits.wait_s):
+                await self._supervisor.alive.wait()
+        except TimeoutError:
+            raise VoiceError(Code.ENGINE_RESTARTED, f"{self.spec.name} is being replaced") from None
+
+    async def recognize(self, batch: Sequence[Decode], expected_s: float = 0.0) -> list[Hypothesis]:
+        """One call of the recogniser; ``expected_s`` is what such a call usually takes."""
+        head, buffers = wire.pack_decodes(batch)
+        frame = await self._ask(Kind.RECOGNIZE, head, buffers, expected_s)
+        return self._trusted(wire.read_hypotheses, frame.head, batch)
+
+    async def detect(self, windows: bytes, state: bytes) -> tuple[bytes, bytes]:
+        """One call of the speech detector (see ``engines.base.SpeechDetector``)."""
+        frame = await self._ask(Kind.DETECT, {}, (windows, state), 0.0)
+        return self._trusted(_probabilities, frame.buffers, len(windows) // _WINDOW_BYTES, len(state))
+
+    def speak(self, request: Speak, stream: SpeechStream | None = None, expected_s: float = 0.0) -> SpeechStream:
+        """Have a clause spoken, into ``stream`` if given. The call is made here and now, before anybody reads."""
+        stream = stream or SpeechStream(request)
+        if not self.alive:
+            stream.fail(VoiceError(Code.ENGINE_RESTARTED, f"{self.spec.name} is being replaced"))
+            return stream
+        call = Spoken(stream, 3 * expected_s + self._limits.grace_s)
+        try:
+            number = self._send(Kind.SPEAK, wire.pack_speak(request), (), call)
+        except VoiceError as error:
+            stream.fail(error)
+        else:
+            stream.cancel = lambda: self._cancel(number)
+        return stream
+
+    async def _ask(self, kind: Kind, head: Head, buffers: tuple[bytes, ...], expected_s: float) -> Frame:
+        if not self.alive:
+            await self.wait_alive()
+        call = Once(asyncio.get_running_loop().create_future(), 3 * expected_s + self._limits.grace_s)
+        self._send(kind, head, buffers, call)
+        return await call.answer
+
+    def _send(self, kind: Kind, head: Head, buffers: tuple[bytes, ...], call: Call) -> int:
+        number = self._calls.next_number()
+        try:
+            self._supervisor.send(Frame(kind, number, head, buffers))
+        except WireError:
+            raise VoiceError(Code.TOO_LARGE, "that is too much for one call of an engine") from None
+        self._calls.begin(number, call)
+        return number
+
+    def _cancel(self, number: int) -> None:
+        if number in self._calls:
+            self._supervisor.send(Frame(Kind.CANCEL, number))
+
+    def _trusted(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            answer = read(*args, **kwargs)
+        except WireError as error:
+            _log.warning("engine %s answered nonsense: %s", self.spec.name, error)
+            raise VoiceError(Code.ENGINE_FAILED, f"{self.spec.name} gave an answer that cannot be right") from None
+        self._supervisor.did_well()
+        return answer
+
+
+def _probabilities(buffers: tuple[bytes, ...], count: int, state_bytes: int) -> tuple[bytes, bytes]:
+    """A detector's answer for ``count`` streams, checked: a NaN in the state would stay there for ever."""
+    if len(buffers) != 2 or len(buffers[0]) != 4 * count or len(buffers[1]) != state_bytes:
+        raise WireError("not a probability for each window")
+    if not all(0.0 <= probability <= 1.0 for probability in memoryview(buffers[0]).cast("f")):
+        raise WireError("not probabilities")
+    state = np.frombuffer(buffers[1], np.float32)
+    if not math.isfinite(float(state @ state)):
+        raise WireError("not a state")
+    return buffers[0], buffers[1]

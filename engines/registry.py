@@ -1,0 +1,132 @@
+"""Which engines there are: one table of the built-in ones, and the entry points of others.
+
+An engine is a module with a ``factory(options)`` and a line here (or an entry point in the group ``voxline.engines``
+that names an ``EngineSpec``). Nothing heavy is imported to answer what is installed: only the child process of an
+engine imports its library.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+
+from engines.base import Options, Task
+
+ENTRY_POINTS = "voxline.engines"
+GIB = 1 << 30
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """How to make an engine, and what to say when it cannot be made."""
+
+    name: str
+    task: Task
+    factory: str  # "module:attribute", called in the child with the options
+    options: Options = field(default_factory=dict)  # plain JSON values; paths absolute
+    install: str = ""  # the one command that adds what is missing
+    note: str = ""  # what a person should know
+    requires: tuple[str, ...] = ()  # importable modules without which it cannot run
+    needs: tuple[str, ...] = ()  # options without which it cannot run ("directory")
+    languages: tuple[str, ...] = ()  # ISO 639-1 it could serve once installed; empty: ask its capabilities
+    preference: int = 0  # "auto" takes the highest that can do the job
+    processes: int = 1
+    memory_bytes: int = 4 * GIB  # resident; over it the process is replaced
+    nice: int = 0  # OS priority of the process, 0 to 19
+    optional: bool = False  # a start without it is a warning, not an error
+
+    def with_options(self, **options: object) -> "EngineSpec":
+        """The same engine with these options set over its own."""
+        return replace(self, options={**self.options, **options})
+
+    def missing(self) -> tuple[str, ...]:
+        """The modules and options it lacks here; empty when it can be started. Imports nothing heavy."""
+        modules = tuple(name for name in self.requires if not _importable(name))
+        return modules + tuple(name for name in self.needs if not self.options.get(name))
+
+
+# The languages of Whisper's tokenizer, the last (yue) since large-v3.
+_WHISPER = (
+    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy id "
+    "is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd si "
+    "sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh yue"
+)
+WHISPER_LANGUAGES: tuple[str, ...] = tuple(_WHISPER.split())
+
+BUILT_IN: tuple[EngineSpec, ...] = (
+    EngineSpec(
+        "faster-whisper",
+        Task.RECOGNIZE,
+        "engines.stt.faster_whisper:factory",
+        install="voxline models pull small",
+        note="100 languages; needs a model's weights",
+        requires=("faster_whisper", "ctranslate2"),
+        needs=("directory",),
+        languages=WHISPER_LANGUAGES,
+        preference=10,
+        memory_bytes=8 * GIB,
+    ),
+    EngineSpec(
+        "pocketsphinx",
+        Task.RECOGNIZE,
+        "engines.stt.pocketsphinx:factory",
+        install="pip install pocketsphinx",
+        note="US English only, modest accuracy, no download",
+        requires=("pocketsphinx",),
+        languages=("en",),
+        memory_bytes=2 * GIB,
+    ),
+    EngineSpec(
+        "espeak-ng",
+        Task.SYNTHESIZE,
+        "engines.tts.espeak:factory",
+        install="pip install espeakng-loader",
+        note="clear and quick rather than natural",
+        requires=("espeakng_loader",),
+        processes=2,
+        memory_bytes=GIB,
+    ),
+    EngineSpec(
+        "silero-vad",
+        Task.DETECT,
+        "engines.vad.silero:factory",
+        install="pip install silero-vad onnxruntime",
+        requires=("silero_vad", "onnxruntime"),
+        memory_bytes=GIB,
+    ),
+)
+
+
+def known(groups: Sequence[EntryPoint] | None = None) -> Iterator[EngineSpec]:
+    """Every engine, built-in ones first; an entry point that cannot be read is skipped with a warning."""
+    yield from BUILT_IN
+    for point in entry_points(group=ENTRY_POINTS) if groups is None else groups:
+        try:
+            spec = point.load()
+        except Exception as error:  # noqa: BLE001 (somebody else's code may raise anything)
+            _log.warning("engine entry point %s does not load: %s", point.name, type(error).__name__)
+            continue
+        if isinstance(spec, EngineSpec):
+            yield replace(spec, optional=True)
+        else:
+            _log.warning("engine entry point %s names no EngineSpec", point.name)
+
+
+def find(name: str) -> EngineSpec | None:
+    """The engine of that name."""
+    return next((spec for spec in known() if spec.name == name), None)
+
+
+def installed() -> list[EngineSpec]:
+    """The engines whose libraries are here; one that still lacks an option (a model) counts."""
+    return [spec for spec in known() if not any(not _importable(name) for name in spec.requires)]
+
+
+def _importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

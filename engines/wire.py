@@ -1,0 +1,233 @@
+"""Requests and answers as frames and back. What a child sends is not trusted: a value out of range is a WireError.
+
+An engine may be wrong in ways that would poison everything after it (a time that goes back, a NaN, ten megabytes of
+text, half a character), so every field is checked against the request it answers.
+"""
+
+from collections.abc import Sequence
+
+from engines import fields
+from engines.base import Capabilities, Task, Voice
+from engines.fields import TEXT_CHARACTERS
+from engines.frames import BUFFERS, Head, WireError
+from protocol.errors import Code, VoiceError
+from protocol.events import Word
+from protocol.requests import Decode, Hypothesis, Speak, SpeechChunk, SpokenWord
+
+WORDS = 2_000
+LATE_S = 2.0  # how far past its audio a word time may lie (a padded window); it is clipped
+SPEECH_S = 600.0  # longest sound of one Speak
+BYTES_A_SECOND = 32_000  # s16le at 16 kHz
+
+
+# -- recognition -------------------------------------------------------------------------------------
+
+
+def pack_decodes(batch: Sequence[Decode]) -> tuple[Head, tuple[bytes, ...]]:
+    """A batch of requests: one buffer of sound each, the rest in the head."""
+    items = [
+        {
+            "language": item.language,
+            "prompt": item.prompt,
+            "keyterms": item.keyterms,
+            "word_timestamps": item.word_timestamps,
+            "final": item.final,
+            "stream": item.stream,
+        }
+        for item in batch
+    ]
+    return {"batch": items}, tuple(item.pcm for item in batch)
+
+
+def read_decodes(head: Head, buffers: Sequence[bytes]) -> list[Decode]:
+    """In the child: the batch again."""
+    return [
+        Decode(
+            pcm,
+            fields.text(item, "language"),
+            fields.text(item, "prompt", 1 << 20),
+            tuple(fields.exactly(str, term) for term in fields.items(item, "keyterms", WORDS)),
+            fields.flag(item, "word_timestamps"),
+            fields.flag(item, "final"),
+            fields.text(item, "stream"),
+        )
+        for item, pcm in zip(fields.objects(head, "batch", BUFFERS), buffers, strict=True)
+    ]
+
+
+def pack_hypotheses(answers: Sequence[Hypothesis]) -> Head:
+    """In the child: the answers to a batch. Raises WireError for a text nobody can have said."""
+    if any(len(answer.text) > TEXT_CHARACTERS or len(answer.words) > WORDS for answer in answers):
+        raise WireError("the text is too long")
+    return {
+        "batch": [
+            {
+                "text": answer.text,
+                "words": [[word.text, *map(float, (word.start, word.end, word.probability))] for word in answer.words],
+                "language": answer.language,
+                "language_probability": float(answer.language_probability),  # float(): an array library's own
+                "average_log_probability": float(answer.average_log_probability),  # scalars are not JSON
+                "no_speech_probability": float(answer.no_speech_probability),
+            }
+            for answer in answers
+        ]
+    }
+
+
+def read_hypotheses(head: Head, batch: Sequence[Decode]) -> list[Hypothesis]:
+    """The answers to ``batch``, checked against it."""
+    items = fields.objects(head, "batch", BUFFERS)
+    if len(items) != len(batch):
+        raise WireError(f"{len(items)} answers to {len(batch)} requests")
+    return [_hypothesis(item, len(request.pcm) / BYTES_A_SECOND) for item, request in zip(items, batch, strict=True)]
+
+
+def _hypothesis(item: Head, seconds: float) -> Hypothesis:
+    return Hypothesis(
+        fields.text(item, "text"),
+        _words(item, seconds),
+        fields.text(item, "language", 16),
+        fields.number(item.get("language_probability"), 0.0, 1.0 + 1e-3),
+        fields.number(item.get("average_log_probability"), -1e4, 1e4),
+        fields.number(item.get("no_speech_probability"), 0.0, 1.0 + 1e-3),
+    )
+
+
+def _words(item: Head, seconds: float) -> tuple[Word, ...]:
+    words: list[Word] = []
+    before = 0.0
+    for entry in fields.items(item, "words", WORDS):
+        text, start, end, probability = fields.row(entry, 4)
+        begin = fields.number(start, before, seconds + LATE_S)
+        finish = fields.number(end, begin, seconds + LATE_S)
+        word = fields.clean(text, TEXT_CHARACTERS)
+        words.append(Word(word, min(begin, seconds), min(finish, seconds), fields.number(probability, 0.0, 1.0 + 1e-3)))
+        before = begin
+    return tuple(words)
+
+
+# -- synthesis ---------------------------------------------------------------------------------------
+
+
+def pack_speak(request: Speak) -> Head:
+    """A clause to speak."""
+    return {
+        "text": request.text,
+        "voice": request.voice,
+        "speed": request.speed,
+        "pitch": request.pitch,
+        "words": request.words,
+    }
+
+
+def read_speak(head: Head) -> Speak:
+    """In the child: the clause again."""
+    speed, pitch = fields.number(head.get("speed"), 0.01, 100.0), fields.number(head.get("pitch"), -100.0, 100.0)
+    return Speak(
+        fields.text(head, "text", 1 << 20), fields.text(head, "voice"), speed, pitch, fields.flag(head, "words")
+    )
+
+
+def pack_chunk(chunk: SpeechChunk) -> Head:
+    """In the child: what goes beside a chunk's sound."""
+    head: Head = {"rate": chunk.rate}
+    if chunk.words:
+        head["words"] = [[int(word.offset), int(word.length), float(word.start)] for word in chunk.words]
+    return head
+
+
+class SpeechCheck:
+    """Reads the chunks that answer one ``Speak`` and sees that they fit each other and the text."""
+
+    def __init__(self, request: Speak) -> None:
+        self._characters = len(request.text)
+        self._rate = 0
+        self._bytes = 0
+        self._word_at = 0.0
+
+    def read(self, head: Head, buffers: Sequence[bytes]) -> SpeechChunk:
+        """The next chunk; rate constant, whole samples, word times that do not go back."""
+        rate = int(fields.number(head.get("rate"), 8_000, 192_000))
+        if len(buffers) != 1 or len(buffers[0]) % 2 or self._rate not in (0, rate):
+            raise WireError("a chunk is not whole samples at one rate")
+        self._rate = rate
+        self._bytes += len(buffers[0])
+        if self._bytes > SPEECH_S * 2 * rate:
+            raise WireError(f"more than {SPEECH_S:.0f} s of sound for one clause")
+        return SpeechChunk(buffers[0], rate, self._words(head) if "words" in head else ())
+
+    def _words(self, head: Head) -> tuple[SpokenWord, ...]:
+        words: list[SpokenWord] = []
+        for entry in fields.items(head, "words", WORDS):
+            offset, length, start = fields.row(entry, 3)
+            begin = int(fields.number(offset, 0, self._characters))
+            span = int(fields.number(length, 0, self._characters - begin))
+            self._word_at = fields.number(start, self._word_at, SPEECH_S)
+            words.append(SpokenWord(begin, span, self._word_at))
+        return tuple(words)
+
+
+# -- capabilities and failures -----------------------------------------------------------------------
+
+
+def pack_capabilities(it: Capabilities) -> Head:
+    """In the child: what the engine says of itself."""
+    return {
+        "engine": it.engine,
+        "task": it.task.value,
+        "model": it.model,
+        "languages": it.languages,
+        "detects_language": it.detects_language,
+        "word_timestamps": it.word_timestamps,
+        "incremental": it.incremental,
+        "batch": it.batch,
+        "rate": it.rate,
+        "voices": [[voice.id, voice.name, voice.language, voice.gender, voice.age] for voice in it.voices],
+        "cloning": it.cloning,
+        "note": it.note,
+    }
+
+
+def read_capabilities(head: Head) -> Capabilities:
+    """What an engine says of itself."""
+    try:
+        task = Task(fields.text(head, "task"))
+    except ValueError:
+        raise WireError("an engine without a known task") from None
+    return Capabilities(
+        fields.text(head, "engine"),
+        task,
+        fields.text(head, "model"),
+        tuple(fields.exactly(str, language) for language in fields.items(head, "languages", 1_000)),
+        fields.flag(head, "detects_language"),
+        fields.flag(head, "word_timestamps"),
+        fields.flag(head, "incremental"),
+        int(fields.number(head.get("batch"), 1, 1024)),
+        int(fields.number(head.get("rate"), 8_000, 192_000)),
+        tuple(
+            Voice(*(fields.clean(part, 200) for part in fields.row(voice, 5)))
+            for voice in fields.items(head, "voices", 10_000)
+        ),
+        fields.flag(head, "cloning"),
+        fields.text(head, "note"),
+    )
+
+
+def _voice(entry: object) -> Voice:
+    return Voice(*(fields.clean(part, 200) for part in fields.row(entry, 5)))
+
+
+def pack_error(error: VoiceError) -> Head:
+    """In the child: a typed failure; facts that are not plain values stay behind."""
+    facts = {key: value for key, value in error.facts.items() if isinstance(value, str | int | float)}
+    return {"code": error.code.value, "message": error.message[:500], "facts": facts}
+
+
+def read_error(head: Head) -> VoiceError:
+    """A failure from the child; one it cannot name properly is ENGINE_FAILED."""
+    facts = head.get("facts")
+    plain = facts if isinstance(facts, dict) else {}
+    try:
+        return VoiceError(Code(fields.text(head, "code")), fields.text(head, "message", 500), **plain)
+    except (WireError, ValueError):
+        return VoiceError(Code.ENGINE_FAILED, "the engine failed")
