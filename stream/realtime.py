@@ -1,0 +1,268 @@
+"""The synchronous call, ``POST /v1/tts`` (E1-E12): a short text in, its sound out while it is being made.
+
+The path is shared by three documented APIs (X1); a request that is another's gets that one's own error. The text is
+synthesised clause by clause, the next one while this one is on its way, so that many callers share the engine fairly
+and the first sound leaves before the rest is made. It never waits behind batch work (E12).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+
+from engines.catalogue import Catalogue, VoiceEntry
+from engines.encode import mp3_bitrates, mp3_rates
+from engines.fleet import Fleet
+from engines.speech import SpeechStream
+from protocol.audio import AudioFormat, Encoding, pcm_size
+from protocol.chunker import Chunker, Pause
+from protocol.dialects import stt_ai, tts_ai, vbee_realtime
+from protocol.dialects.vbee_realtime import Request
+from protocol.errors import Code, VoiceError
+from protocol.reply import Reply
+from protocol.requests import Priority, Speak
+from protocol.route import Owner, choose
+from protocol.speaker import GAPS
+from protocol.spoken_form import spoken_form
+from stream.admission import Admission, Authenticate, Caller
+from stream.exchange import Exchange
+from stream.meter import Meter
+from stream.rendering import Rendering
+from stream.socket import Disconnected, Receive, Scope, Send, SendTimeout
+from stream.voices import find_voice
+
+KIND = "call"
+OWN_PREFIX = "/e/"
+ENCODERS = 2  # threads
+SILENCE_S = 0.2  # what a text without anything to say sounds like
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """What one call may take, seconds."""
+
+    body_s: float = 30.0
+    send_s: float = 10.0
+
+
+LIMITS = CallLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request with everything decided; ``bitrate`` in bits a second, None where the format has none."""
+
+    clauses: tuple[tuple[str, Pause], ...]
+    voice: VoiceEntry
+    audio: AudioFormat
+    bitrate: int | None
+    speed: float
+
+
+class Realtime:
+    """Serves ``POST /v1/tts`` as an ASGI application. ``admission`` counts calls, so it is not that of sessions."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        catalogue: Catalogue,
+        admission: Admission,
+        meter: Meter,
+        authenticate: Authenticate,
+        *,
+        now: Callable[[], float],
+        limits: CallLimits = LIMITS,
+    ) -> None:
+        self._fleet = fleet
+        self._catalogue = catalogue
+        self._admission = admission
+        self._meter = meter
+        self._authenticate = authenticate
+        self._now = now
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(ENCODERS, "encode")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request to ``/v1/tts`` or ``/v1/tts/``, whoever it is for (X1, X2); under ``/e`` it is E's, unlooked at."""
+        exchange = Exchange(scope, receive, send, send_deadline_s=self._limits.send_s)
+        await self._serve(exchange, Owner.VBEE_REALTIME if exchange.path.startswith(OWN_PREFIX) else None)
+
+    async def _serve(self, exchange: Exchange, owner: Owner | None) -> None:
+        content_type, app_id = exchange.headers.get("content-type", ""), "app-id" in exchange.headers
+        whose = owner or choose(exchange.path, content_type, app_id=app_id)
+        try:
+            if exchange.method != "POST":
+                raise VoiceError(Code.METHOD_NOT_ALLOWED, "this path takes POST")
+            if whose is Owner.STT_AI:
+                raise _unbuilt(whose)
+            body, unreadable = await self._body(exchange)
+            whose = owner or choose(exchange.path, content_type, app_id=app_id, body=body)
+            if whose is not Owner.VBEE_REALTIME:
+                raise unreadable or _unbuilt(whose)
+            caller = await self._caller(exchange)  # who has no right to ask is told that first (E11)
+            if unreadable is not None:
+                raise unreadable
+            await self._call(exchange, caller, self._plan(vbee_realtime.decode(body)))
+        except VoiceError as error:
+            await self._refuse(exchange, whose, error)
+        except (Disconnected, SendTimeout) as error:
+            _log.info("the client of a call went away", extra={"reason": type(error).__name__})
+
+    async def _body(self, exchange: Exchange) -> tuple[object, VoiceError | None]:
+        """The parsed body, or None and why it cannot be read."""
+        try:
+            return vbee_realtime.parse_json(await exchange.read(vbee_realtime.MAX_BODY, self._limits.body_s)), None
+        except VoiceError as error:
+            return None, error
+
+    async def _refuse(self, exchange: Exchange, whose: Owner, error: VoiceError) -> None:
+        self._meter.refused(KIND, error.code)
+        if exchange.started:
+            # Too late for an error: returning without the end of the body makes the server cut the connection.
+            _log.warning("a call broke off", extra={"reason": error.code.value})
+            return
+        await exchange.reply(_error_reply(whose, error))
+
+    async def _call(self, exchange: Exchange, caller: Caller, plan: Plan) -> None:
+        asked_at = self._now()
+        with self._admission.enter(caller, exchange.address), self._meter.session(KIND):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    watch = group.create_task(exchange.gone())
+                    await self._deliver(exchange, plan, asked_at)
+                    watch.cancel()
+            except ExceptionGroup as errors:
+                raise _first(errors) from None
+            self._meter.closed(KIND, None)
+
+    async def _caller(self, exchange: Exchange) -> Caller:
+        token, _ = vbee_realtime.credentials(exchange.headers)
+        caller = await self._authenticate(token)
+        if caller is None:
+            raise VoiceError(Code.UNAUTHORIZED, "access token is invalid")
+        return caller
+
+    # -- what to do ------------------------------------------------------------------------------
+
+    def _plan(self, request: Request) -> Plan:
+        """Raises BAD_REQUEST for a voice, rate or pair that does not exist, NOT_INSTALLED."""
+        try:
+            voice = find_voice(self._catalogue, self._fleet, request.voice)
+        except VoiceError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            raise VoiceError(Code.BAD_REQUEST, "voiceCode does not exist", field="voiceCode") from None
+        rate, bitrate = resolve_rates(request, voice)
+        chunker = Chunker()
+        clauses = [*chunker.push(request.text), *chunker.flush()]
+        spoken = ((spoken_form(clause.text).text, clause.pause) for clause in clauses)
+        said = tuple((text, pause) for text, pause in spoken if text)
+        return Plan(said, voice, AudioFormat(request.encoding, rate), bitrate, request.speed)
+
+    # -- doing it --------------------------------------------------------------------------------
+
+    async def _deliver(self, exchange: Exchange, plan: Plan, asked_at: float) -> None:
+        rendering = Rendering(plan.audio, plan.bitrate)
+        headers = ((b"x-engine", plan.voice.engine.encode()),)
+        async with aclosing(self._sound(plan, rendering)) as sound:
+            async for data in sound:
+                if not data:
+                    continue
+                if not exchange.started:
+                    self._meter.first_audio(self._now() - asked_at)
+                await exchange.stream(data, plan.audio.media_type, headers)
+        await exchange.stream(rendering.finish(), plan.audio.media_type, headers)
+        await exchange.finish()
+
+    async def _sound(self, plan: Plan, rendering: Rendering) -> AsyncGenerator[bytes, None]:
+        """The encoded sound of all clauses, each begun while the one before it is on its way."""
+        seconds = 0.0
+        async with AsyncExitStack() as stack:
+            following = self._begin(plan, 0, stack)
+            for index, (_, pause) in enumerate(plan.clauses, 1):
+                stream, following = following, self._begin(plan, index, stack)
+                assert stream is not None
+                async for chunk in stream:
+                    async for data, length in rendering.pieces(chunk, self._pool):
+                        seconds += length
+                        yield data
+                if following is not None:
+                    yield rendering.part(GAPS[pause] / plan.speed)[0]
+        if not seconds:
+            rate = plan.audio.rate
+            yield rendering.render(bytes(pcm_size(SILENCE_S, rate)), rate)
+        self._meter.audio_out.inc(seconds)
+
+    def _begin(self, plan: Plan, index: int, stack: AsyncExitStack) -> SpeechStream | None:
+        """Ask for a clause, if there is one; it is silenced when the stack closes."""
+        if index >= len(plan.clauses):
+            return None
+        request = Speak(plan.clauses[index][0], plan.voice.engine_voice, plan.speed)
+        priority = Priority.SYNCHRONOUS if index else Priority.FINAL  # first sounds go before the rest of others
+        stream = self._fleet.speak(request, engine=plan.voice.engine, priority=priority)
+        stack.push_async_callback(stream.aclose)
+        return stream
+
+
+def resolve_rates(request: Request, voice: VoiceEntry) -> tuple[int, int | None]:
+    """The sample rate and the bitrate (bits a second) to use, where the request leaves one or both open (E6, E8).
+
+    What was asked for is kept; the other follows what MPEG allows. Raises BAD_REQUEST for a rate the voice does not
+    have, or for a pair that does not exist in MPEG, naming the pairs that do.
+    """
+    if request.sample_rate is not None and request.sample_rate not in voice.rates:
+        rates = ", ".join(map(str, voice.rates))
+        message = f"sampleRate must be one of {rates} for voiceCode {voice.code}"
+        raise VoiceError(Code.BAD_REQUEST, message, field="sampleRate", allowed=list(voice.rates))
+    if request.encoding is not Encoding.MP3:
+        return request.sample_rate or voice.default_rate, None
+    if request.sample_rate is None:
+        rate = voice.default_rate
+        if request.bitrate is not None:
+            rate = max(set(mp3_rates(1000 * request.bitrate)) & set(voice.rates))
+        return rate, 1000 * (request.bitrate or vbee_realtime.DEFAULT_BITRATE)
+    able = [kbps for kbps in vbee_realtime.BITRATES if 1000 * kbps in mp3_bitrates(request.sample_rate)]
+    if request.bitrate is None:
+        return request.sample_rate, 1000 * max(able)
+    if request.bitrate not in able:
+        raise _no_such_pair(request.bitrate, request.sample_rate, able, voice)
+    return request.sample_rate, 1000 * request.bitrate
+
+
+def _no_such_pair(bitrate: int, rate: int, able: list[int], voice: VoiceEntry) -> VoiceError:
+    rates = [one for one in voice.rates if one in mp3_rates(1000 * bitrate)]
+    message = (
+        f"bitrate {bitrate} is not possible at sampleRate {rate} in mp3: at sampleRate {rate} bitrate must be one of "
+        f"{', '.join(map(str, able))}; at bitrate {bitrate} sampleRate must be one of {', '.join(map(str, rates))}"
+    )
+    return VoiceError(Code.BAD_REQUEST, message, field="bitrate", allowed=able)
+
+
+def _unbuilt(owner: Owner) -> VoiceError:
+    what = {
+        Owner.STT_AI: "Voice cloning is not available on this server.",
+        Owner.TTS_AI: "This model is not available on this server.",
+    }
+    return VoiceError(Code.NOT_INSTALLED, what[owner])
+
+
+def _error_reply(owner: Owner, error: VoiceError) -> Reply:
+    """The error in the envelope of the dialect whose request it was (X11)."""
+    match owner:
+        case Owner.VBEE_REALTIME:
+            return vbee_realtime.error_reply(error)
+        case Owner.TTS_AI:
+            return tts_ai.error_reply(error)
+        case Owner.STT_AI:
+            reply = stt_ai.error_reply(error)
+            return Reply(reply.status, reply.body, reply.headers, reply.content_type)
+
+
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
+    """One of the errors of a group; which does not matter, the first to happen cancelled the others."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error

@@ -1,0 +1,384 @@
+"""One client that is spoken to, from its configuration to its last sound.
+
+There is a reader, in the connection's own task; a timer, for the session's next deadline; a task while clauses are
+synthesised; and the shared clock of ``stream.pacing``, in whose ticks sound is sent without any task at all. Sound
+waits in the ``Speaker``, not in a queue before the socket, and is taken from there only when the transport takes it:
+so ``Clear`` silences what was not yet sent, and what the client is told was spoken is what was sent. Before its first
+text a session has no speaker, no encoder and no buffer: an idle connection is small.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from engines.catalogue import Catalogue, VoiceEntry
+from engines.fleet import Fleet
+from protocol.dialects import voxline
+from protocol.errors import Code, VoiceError
+from protocol.events import Clear, Closed, Failed, Flush, KeepAlive, Mark, Ready, SpeakConfig, Speech, Stop, Text
+from protocol.requests import Priority, Speak
+from protocol.session import Input, Limits, Pause, Session, State
+from protocol.speaker import Job, Speaker, SpeakerLimits
+from stream.admission import Slot
+from stream.meter import Meter
+from stream.pacing import Pacer
+from stream.rendering import Rendering
+from stream.socket import Disconnected, Outbox, SendTimeout, Socket
+from stream.voices import find_voice
+
+KIND = "speak"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions of a server use."""
+
+    fleet: Fleet
+    catalogue: Catalogue
+    meter: Meter
+    pacer: Pacer
+    now: Callable[[], float]
+    limits: Limits
+    speaker_limits: SpeakerLimits
+
+
+class Talking:
+    """One session of speech out, over an accepted socket."""
+
+    __slots__ = (
+        "_asked_at", "_closing", "_config", "_draining", "_group", "_id", "_outbox", "_paused_until", "_reading",
+        "_rendering", "_session", "_shared", "_slot", "_socket", "_speaker", "_stalled", "_task", "_timer", "_voice",
+        "_wake_at", "_why",
+    )  # fmt: skip
+
+    def __init__(self, shared: Shared, socket: Socket, slot: Slot, name: str) -> None:
+        self._shared = shared
+        self._socket = socket
+        self._slot = slot
+        self._id = name
+        self._session = Session(shared.now(), shared.limits)
+        self._group = asyncio.TaskGroup()
+        self._outbox = Outbox(socket, self._spawn, self._undeliverable)
+        self._reading: asyncio.Timeout | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._config: SpeakConfig | None = None
+        self._voice: VoiceEntry | None = None
+        self._speaker: Speaker | None = None  # this and the next: from the first text on
+        self._rendering: Rendering | None = None
+        self._task: asyncio.Task[None] | None = None  # synthesises
+        self._stalled = False  # the transport is full
+        self._wake_at: float | None = None  # when the pacer will wake us
+        self._asked_at: float | None = None  # when the text came whose first sound is to come
+        self._draining = False
+        self._closing: Closed | None = None  # set once, when the session is over: how to say goodbye
+        self._why: Code | None = None
+        self._paused_until: float | None = None
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the client to the end; leaves nothing behind."""
+        try:
+            async with self._group:
+                self._arm()
+                try:
+                    await self._read()
+                finally:
+                    self._release()
+                await self._outbox.flush()  # each send has its deadline
+                if self._closing is not None and self._outbox.broken is None:
+                    await self._socket.close(self._closing.code, self._closing.reason)
+        finally:
+            self._report()
+
+    def drain(self) -> None:
+        """End as if the client had said stop, sending what there is as fast as it is made: the server is going down."""
+        self._draining = True
+        if self._session.state is State.CONFIGURING:
+            self.fail(VoiceError(Code.SHUTTING_DOWN, "The server is shutting down."))
+            return
+        if self._speaker is not None:
+            self._speaker.hurry()
+        if self._session.state is State.SPEAKING:
+            self._input(Stop())
+        self._push()
+
+    def fail(self, error: VoiceError) -> None:
+        """End with an error that the client is told."""
+        self._input(Failed(error))
+
+    def _end(self, code: int, reason: str, why: Code | None) -> None:
+        """The session is over: stop reading, and say goodbye when all is delivered."""
+        if self._closing is None:
+            self._closing = Closed(code, reason)
+            self._why = why
+            self._silence()
+            if self._reading is not None:
+                self._reading.reschedule(asyncio.get_running_loop().time())
+
+    def _release(self) -> None:
+        """Give back what others could use, before the last bytes are on their way."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._silence()
+
+    def _silence(self) -> None:
+        """Let the engine go."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+
+    def _report(self) -> None:
+        seconds = self._speaker.sent if self._speaker is not None else 0.0
+        self._shared.meter.closed(KIND, self._why)
+        self._shared.meter.audio_out.inc(seconds)
+        facts = {"session": self._id, "audio_s": round(seconds, 3), "reason": self._why or "done"}
+        _log.info("speak session ended", extra=facts)
+
+    def _spawn(self, steps: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(steps)
+
+    def _undeliverable(self, error: Exception) -> None:
+        if isinstance(error, SendTimeout):
+            self.fail(VoiceError(Code.SLOW_READER, str(error)))
+        else:
+            self._input(Closed(1006))
+
+    def _broke(self) -> None:
+        """Called where an exception is handled that nobody thought of."""
+        _log.exception("a speak session broke", extra={"session": self._id})
+        self.fail(VoiceError(Code.INTERNAL, "Something went wrong in the server."))
+
+    # -- the clock -------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        deadline = self._session.next_deadline()
+        if deadline is not None:
+            delay = max(0.0, deadline - self._shared.now())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        now = self._shared.now()
+        if self._speaker is not None and not self._speaker.idle and self._session.state is not State.CLOSED:
+            self._session.extend(now)  # whoever listens need say nothing
+        for action in self._session.tick(now):
+            self._act(action)
+        if self._closing is None:
+            self._arm()
+
+    # -- from the client -------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        """Take in messages until the session is over; ``_end`` interrupts a wait by the time-out."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                try:
+                    await self._take_in()
+                finally:
+                    self._reading = None
+        except TimeoutError:
+            return
+        except Disconnected as gone:
+            self._input(Closed(gone.code))
+        except Exception:  # noqa: BLE001 (a bug must end one session, with an error, not the server)
+            self._broke()
+
+    async def _take_in(self) -> None:
+        while self._closing is None:
+            self._message(await self._socket.receive())
+            if self._paused_until is not None:
+                until, self._paused_until = self._paused_until, None
+                await asyncio.sleep(max(0.0, until - self._shared.now()))
+
+    def _message(self, data: str | bytes) -> None:
+        configured = self._session.state is not State.CONFIGURING
+        try:
+            if isinstance(data, bytes):
+                raise voxline.binary()
+            events = voxline.decode(data, configured=configured)
+        except VoiceError as error:
+            if not configured:
+                self.fail(error)
+                return
+            # A bad message in mid-stream changes nothing and ends nothing; it counts as one for the flood limit.
+            self._deliver(voxline.encode(Failed(error, fatal=False)))
+            events = (KeepAlive(),)
+        for event in events:
+            self._input(event)
+        self._push()
+
+    def _input(self, event: Input) -> None:
+        for action in self._session.receive(event, self._shared.now()):
+            self._act(action)
+
+    def _act(self, action: Input | Pause) -> None:
+        match action:
+            case SpeakConfig():
+                self._open(action)
+            case Pause(until):
+                self._paused_until = until
+            case Text() | Flush() | Mark() | Clear() | Stop():
+                self._speak(action)
+            case Failed(error):
+                self._deliver(voxline.encode(action))
+                self._end(voxline.close_code(error), error.code.value, error.code)
+            case Closed(code):
+                self._end(code, "", None)
+            case _:
+                return
+
+    def _open(self, config: SpeakConfig) -> None:
+        try:
+            self._voice = find_voice(self._shared.catalogue, self._shared.fleet, config.voice, config.language)
+            Rendering(config.audio, config.bitrate)  # refuses what cannot be written
+        except VoiceError as error:
+            self.fail(error)
+            return
+        self._config = config
+        self._deliver(voxline.ready(Ready(self._id, self._voice.engine, self._voice.code), config))
+
+    def _speak(self, event: Text | Flush | Mark | Clear | Stop) -> None:
+        now = self._shared.now()
+        if self._speaker is None:
+            if isinstance(event, Stop):
+                self._finished()
+                return
+            self._speaker, self._rendering = self._start()
+        if self._asked_at is None and isinstance(event, Text) and self._speaker.idle:
+            self._asked_at = now
+        if isinstance(event, Clear):
+            self._silence()
+            self._asked_at = None
+            if self._rendering is not None:
+                self._rendering.reset()
+        try:
+            self._speaker.receive(event, now)
+        except VoiceError as error:
+            self.fail(error)
+
+    def _start(self) -> tuple[Speaker, Rendering]:
+        """The speaker and the encoder; made when there is something to say."""
+        assert self._config is not None
+        self._slot.used = True
+        audio = self._config.audio
+        speaker = Speaker(
+            self._config, bytes_per_second=audio.sample_bytes * audio.rate, limits=self._shared.speaker_limits
+        )
+        if self._draining:
+            speaker.hurry()
+        return speaker, Rendering(audio, self._config.bitrate)
+
+    # -- to and from the engine ------------------------------------------------------------------
+
+    def _advance(self, now: float) -> None:
+        """Have the next clause synthesised, if there is one and nothing is at it."""
+        if self._task is None and self._speaker is not None:
+            job = self._speaker.next_job(now)
+            if job is not None:
+                self._task = self._spawn(self._say(job))
+
+    async def _say(self, first: Job) -> None:
+        """Synthesise clauses until there are none, or enough is made."""
+        speaker, job = self._speaker, first
+        assert speaker is not None
+        try:
+            while True:
+                await self._say_one(speaker, job)
+                following = speaker.next_job(self._shared.now())
+                if following is None:
+                    break
+                job = following
+                self._push()
+        except VoiceError as error:
+            self.fail(error)
+        except Exception:  # noqa: BLE001 (logged there)
+            self._broke()
+        if self._task is asyncio.current_task():
+            self._task = None
+            self._push()
+
+    async def _say_one(self, speaker: Speaker, job: Job) -> None:
+        rendering, voice, config = self._rendering, self._voice, self._config
+        assert rendering is not None and voice is not None and config is not None
+        if job.form.text:
+            request = Speak(job.form.text, voice.engine_voice, config.speed, words=True)
+            priority = Priority.FINAL if speaker.starving else Priority.SYNCHRONOUS
+            if job.gap_s:
+                speaker.parted(job, *rendering.part(job.gap_s))
+            stream = self._shared.fleet.speak(request, engine=voice.engine, priority=priority)
+            async with aclosing(stream):
+                async for chunk in stream:
+                    words = chunk.words
+                    async for data, seconds in rendering.pieces(chunk):
+                        speaker.made(job, data, seconds, words)
+                        words = ()
+                    self._push()
+        if job.last:
+            speaker.made(job, rendering.finish(), 0.0)
+        speaker.finished_job(job)
+
+    # -- to the client ---------------------------------------------------------------------------
+
+    def _deliver(self, message: str | bytes | None) -> None:
+        if message is not None:
+            self._outbox.put(message, on_sent=self._sent)
+
+    def _push(self) -> None:
+        """Send what is due, as long as the transport takes it; then see when and by what it goes on."""
+        speaker = self._speaker
+        if speaker is None or self._closing is not None:
+            return
+        now = self._shared.now()
+        speaker.tick(now)
+        while self._outbox.empty and (outcome := speaker.take(now)) is not None:
+            if type(outcome) is Speech:
+                self._session.extend(now)
+                if self._asked_at is not None:
+                    self._shared.meter.first_audio(now - self._asked_at)
+                    self._asked_at = None
+            self._deliver(voxline.encode(outcome))
+        if self._closing is not None:
+            return
+        if speaker.finished:
+            if self._outbox.empty:
+                self._finished()
+            else:
+                self._stalled = True
+            return
+        self._advance(now)
+        if self._outbox.empty:
+            self._sleep(speaker.due(now))
+        else:
+            self._stalled = True
+
+    def _sent(self) -> None:
+        """The transport takes data again, once what it was full of has gone."""
+        if self._stalled:
+            self._stalled = False
+            asyncio.get_running_loop().call_soon(self._woken)
+
+    def _sleep(self, at: float | None) -> None:
+        if at is not None and (self._wake_at is None or at < self._wake_at):
+            self._wake_at = at
+            self._shared.pacer.wake(self._woken, at)
+
+    def _woken(self) -> None:
+        self._wake_at = None
+        try:
+            self._push()
+        except Exception:  # noqa: BLE001 (logged there)
+            self._broke()
+
+    def _finished(self) -> None:
+        """All is said, and the goodbye says whether it was us who wanted it (1012: come back, we restart)."""
+        self._deliver(voxline.final())
+        self._session.receive(Closed(1000), self._shared.now())
+        if self._draining:
+            self._end(1012, "the server restarts", None)
+        else:
+            self._end(1000, "", None)

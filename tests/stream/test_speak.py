@@ -1,0 +1,506 @@
+"""``/v1/stream/tts`` over a real server and a real client on a loopback port: sound, words, marks, clear, ends, faults."""
+
+import asyncio
+import io
+import json
+import random
+import struct
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from protocol.audio import alaw_decode, mulaw_decode
+from protocol.errors import Code, VoiceError
+from protocol.session import Limits
+from protocol.speaker import SpeakerLimits
+from stream.admission import Limits as Slots
+from tests.server.serving import until
+from tests.stream.speaking_server import (
+    ESPEAK,
+    GENEROUS,
+    RATE,
+    Heard,
+    House,
+    Voice,
+    client,
+    event,
+    hear,
+    house,
+    levels,
+    read,
+    send,
+)
+
+FAST = {"pace": False}
+TEXT = "Hello there, my dear friend. How are you today? It is 3.14 past 1,000 o'clock, as Dr. Who said; well... good bye!"
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[House]:
+    async with house() as running:
+        yield running
+
+
+async def gone(house: House, within: float = 5.0) -> None:
+    """All sessions are over and have given back what they had."""
+    await until(lambda: house.admission.taken == 0, within)
+    assert house.value("sessions", kind="speak") == 0
+    assert all(stream.ended for stream in house.voice.streams)
+
+
+async def spoken(house: House, deltas: list[str], config: dict[str, Any]) -> Heard:
+    async with client(house, config) as socket:
+        await send(socket, *({"text": delta} for delta in deltas), {"action": "stop"})
+        return await hear(socket)
+
+
+# -- sound -------------------------------------------------------------------------------------------
+
+
+async def test_a_session_from_configuration_to_end(served: House) -> None:
+    async with client(served) as socket:
+        await send(socket, {"voice": "en-us-male-1", "speed": 1.0, "mystery": 1, "word_timestamps": True, **FAST})
+        async with asyncio.timeout(5):
+            assert json.loads(await socket.recv()) == {
+                "status": "ready", "session": "s0", "engine": "espeak-ng", "voice": "en-us-male-1",
+                "format": "pcm_s16le", "sample_rate": 22050,
+            }  # fmt: skip
+        await send(socket, {"text": "Hello the"}, {"text": "re, my friend. And"}, {"action": "flush"}, {"action": "stop"})
+        heard = await hear(socket)
+    text = "Hello there, my friend. And"
+    assert read(heard.pcm, text).split() == ["Hello", "there,", "my", "friend.And"]
+    words = [message for message in heard.messages if "word" in message]
+    assert [word["word"] for word in words] == ["Hello", "there,", "my", "friend.", "And"]
+    assert [word["offset"] for word in words] == [0, 6, 13, 16, 24]
+    (done,) = heard.events("done")
+    assert done["spoken"] == text and done["end"] == pytest.approx(len(heard.pcm) / 2 / RATE, abs=0.001)
+    assert heard.messages[-1] == {"is_final": True} and heard.close == (1000, "")
+    request, _ = served.voice.asked[0]
+    assert request.voice == "en-us/male-1"
+    await gone(served)
+    assert served.value("sessions_ended_total", kind="speak", reason="done") == 1
+    assert served.value("first_audio_seconds_count") == 1
+    assert served.value("audio_out_seconds_total") == pytest.approx(len(heard.pcm) / 2 / RATE)
+
+
+async def test_sound_starts_before_the_text_is_complete(served: House) -> None:
+    async with client(served, {}) as socket:
+        await send(socket, {"text": "Well, my dear friend, this is a story that I have never"})
+        async with asyncio.timeout(5):
+            assert isinstance(await socket.recv(), bytes)
+        await send(socket, {"text": " told."}, {"action": "stop"})
+        heard = await hear(socket)
+    assert heard.events("done")[0]["spoken"].endswith("told.")
+
+
+async def test_splitting_the_text_gives_the_same_sound(served: House) -> None:
+    """F2 over a live socket: any deltas, the same bytes, words and ends."""
+    chance = random.Random(7)
+    text = TEXT + " Xin chào các bạn, hôm nay thế nào? 今天天气很好，我们去公园玩吧。👩‍👩‍👧 ok"
+    config = {"word_timestamps": True, **FAST}
+    expected = await spoken(served, [text], config)
+    assert "".join(read(expected.pcm, text).split()) == "".join(text.split())
+    for round_ in range(12):
+        cuts = sorted(chance.sample(range(len(text)), 0 if not round_ else chance.randint(1, 60)))
+        deltas = [text[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True)] if round_ else list(text)
+        heard = await spoken(served, deltas, config)
+        assert heard.pcm == expected.pcm
+        assert heard.messages == expected.messages
+
+
+async def test_a_pair_of_surrogates_may_be_cut_in_two(served: House) -> None:
+    """A browser that cuts its text by UTF-16 units sends halves of emoji."""
+    async with client(served, FAST) as socket:
+        await socket.send('{"text": "Nice \\ud83d"}')
+        await socket.send('{"text": "\\ude00 day."}')
+        await send(socket, {"action": "stop"})
+        heard = await hear(socket)
+    assert heard.events("done")[0]["spoken"] == "Nice 😀 day."
+
+
+async def test_the_lead_over_playback_is_bounded() -> None:
+    """At any time the client was sent at most the lead and a frame more than it can have played."""
+    limits = SpeakerLimits(lead_s=0.3)
+    async with house(speaker_limits=limits) as served, client(served, {}) as socket:
+        await send(socket, {"text": "These are words and more words and even more words to say. "})
+        began, heard, ahead = 0.0, 0.0, []
+        async with asyncio.timeout(10):
+            async for data in socket:
+                if isinstance(data, bytes):
+                    began = began or time.monotonic()
+                    heard += len(data) / 2 / RATE
+                    ahead.append(heard - (time.monotonic() - began))
+                    if heard > 1.1:
+                        break
+        assert max(ahead) <= 0.3 + 0.04 + 0.03
+        assert heard / (time.monotonic() - began) < 1.6, "it came at the pace of speech"
+
+
+async def test_frames_are_of_one_length(served: House) -> None:
+    heard = await spoken(served, [TEXT], {"format": "mulaw", "sample_rate": 8000, **FAST})
+    assert set(heard.frames[:-1]) == {320} and heard.frames[-1] <= 320
+
+
+async def test_without_pace_it_comes_as_fast_as_it_is_made(served: House) -> None:
+    began = time.monotonic()
+    heard = await spoken(served, ["These are many words. " * 40], FAST)
+    assert len(heard.pcm) / 2 / RATE > 17 and time.monotonic() - began < 5
+
+
+async def test_flush_speaks_what_waits_and_each_is_answered(served: House) -> None:
+    async with client(served, FAST) as socket:
+        await send(socket, {"text": "No end here", "flush": True}, {"action": "flush"}, {"text": "More"})
+        await send(socket, {"action": "flush"})
+        heard = await hear(socket, until=lambda message: message.get("utterance") == 2)
+        assert [done["spoken"] for done in heard.events("done")] == ["No end here", "", "More"]
+        await send(socket, {"action": "stop"})
+        assert (await hear(socket)).messages == [{"is_final": True}]
+
+
+async def test_unfinished_text_waits_for_its_end_unless_configured(served: House) -> None:
+    async with client(served, {"max_buffer_delay_ms": 100}) as socket:
+        await send(socket, {"text": "Without an end"})
+        async with asyncio.timeout(5):
+            assert isinstance(await socket.recv(), bytes)
+    async with client(served, {}) as socket:
+        await send(socket, {"text": "Without an end"}, {"action": "keepalive"})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await socket.recv()
+
+
+@pytest.mark.parametrize("name", ["mulaw", "alaw"])
+async def test_g711(served: House, name: str) -> None:
+    heard = await spoken(served, [TEXT], {"format": name, **FAST})
+    decode = mulaw_decode if name == "mulaw" else alaw_decode
+    samples = np.frombuffer(decode(bytes(heard.pcm)), "<i2")
+    seconds = heard.events("done")[0]["end"]
+    assert len(samples) / 8000 == pytest.approx(seconds, abs=0.002)
+    plain = await spoken(served, [TEXT], FAST)
+    assert seconds == pytest.approx(len(plain.pcm) / 2 / RATE, abs=0.005)
+    assert 1500 < np.abs(samples.astype(int)).mean() < 3000
+
+
+@pytest.mark.parametrize(("config", "rate"), [({"format": "mp3", "bitrate": 32}, 22050), ({"format": "opus"}, 48000)])
+async def test_compressed_formats(served: House, config: dict[str, Any], rate: int) -> None:
+    heard = await spoken(served, [TEXT], {**config, **FAST})
+    with av.open(io.BytesIO(heard.pcm)) as container:
+        stream = container.streams.audio[0]
+        seconds = sum(frame.samples for frame in container.decode(stream)) / stream.rate
+        assert stream.rate == rate
+    assert seconds == pytest.approx(heard.events("done")[0]["end"], abs=0.15)
+
+
+# -- marks, clear ------------------------------------------------------------------------------------
+
+
+async def test_marks_come_at_their_place_in_the_sound(served: House) -> None:
+    async with client(served, FAST) as socket:
+        await send(socket, {"action": "mark", "name": "start"}, {"text": "One two three. "})
+        await send(socket, {"action": "mark", "name": "middle"}, {"text": "Four five.", "flush": True})
+        await send(socket, {"action": "mark", "name": "end"}, {"action": "stop"})
+        heard = await hear(socket)
+    marks = {message["name"]: message["at"] for message in heard.events("mark")}
+    assert list(marks) == ["start", "middle", "end"] and marks["start"] == 0.0
+    assert marks["middle"] == pytest.approx(14 * 0.02 + 0.2, abs=0.021)
+    assert marks["end"] == pytest.approx(len(heard.pcm) / 2 / RATE, abs=0.001)
+    for message, place in zip(heard.messages, heard.places, strict=True):
+        if message.get("event") == "mark":
+            assert place / 2 / RATE >= message["at"] - 0.001
+            assert place / 2 / RATE <= message["at"] + 0.041
+
+
+async def test_clear_silences_and_tells_what_was_sent(served: House) -> None:
+    text = "One two three four five six seven eight nine ten eleven twelve, " * 5
+    async with client(served, {}) as socket:
+        await send(socket, {"text": text}, {"action": "mark", "name": "never"})
+        heard = Heard()
+        async with asyncio.timeout(5):
+            while len(heard.pcm) < 2 * RATE * 1.2:
+                heard.add(await socket.recv())
+            await send(socket, {"action": "clear"})
+            asked = time.monotonic()
+            rest = await hear(socket, until=event("cleared"))
+            took = time.monotonic() - asked
+        heard.pcm += rest.pcm
+        (cleared,) = rest.events("cleared")
+        assert took < 0.05, "CONTRACT: silent within 50 ms"
+        assert cleared["at"] == pytest.approx(len(heard.pcm) / 2 / RATE, abs=0.001)
+        assert text.startswith(cleared["spoken"]) and len(cleared["spoken"]) > 20
+        said = read(heard.pcm, text)
+        assert said.startswith(cleared["spoken"].strip()), "every word it names was sent whole"
+        assert len(said) - len(cleared["spoken"]) <= len(" seven ") + 2, "and no more than a word beyond"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await socket.recv()
+        await send(socket, {"text": "New.", "action": "stop"})
+        after = await hear(socket)
+        assert read(after.pcm, "New.") == "New."
+        assert after.events("done")[0]["spoken"] == "New." and not after.events("mark")
+
+
+async def test_clear_cancels_the_engine() -> None:
+    voice = Voice(gate=asyncio.Event())
+    async with house(voice=voice) as served, client(served, {}) as socket:
+        await send(socket, {"text": "Nothing of this is ever heard. Nor is this.", "flush": True})
+        await until(lambda: len(voice.asked) == 1, 5)
+        await send(socket, {"action": "clear"})
+        heard = await hear(socket, until=event("cleared"))
+        assert heard.messages[-1] == {"event": "cleared", "spoken": "", "at": 0.0}
+        await until(lambda: voice.cancelled == 1, 5)
+        assert voice.gate is not None
+        voice.gate.set()
+        await send(socket, {"text": "This is.", "action": "stop"})
+        heard = await hear(socket)
+        assert read(heard.pcm, "This is.") == "This is." and [request.text for request, _ in voice.asked[1:]] == ["This is."]
+
+
+async def test_clear_while_stopping(served: House) -> None:
+    async with client(served, {}) as socket:
+        await send(socket, {"text": "This is a long goodbye. " * 20, "action": "stop"})
+        async with asyncio.timeout(5):
+            assert isinstance(await socket.recv(), bytes)
+        await send(socket, {"action": "clear"})
+        heard = await hear(socket)
+        assert heard.events("cleared") and heard.messages[-1] == {"is_final": True} and heard.close[0] == 1000
+
+
+# -- what a client does wrong --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"voice": "nobody"}, "voice"),
+        ({"language": "tlh"}, "language"),
+        ({"format": "flac"}, "format"),
+        ({"format": "opus", "sample_rate": 22050}, "sample_rate"),
+        ({"format": "mp3", "sample_rate": 44100, "bitrate": 8}, "bitrate"),
+        ({"speed": 9}, "speed"),
+    ],
+)
+async def test_a_wrong_configuration_ends_the_session(served: House, config: dict[str, Any], field: str) -> None:
+    async with client(served) as socket:
+        await send(socket, config)
+        heard = await hear(socket)
+    assert len(heard.messages) == 1 and heard.messages[0]["field"] == field
+    assert heard.messages[0]["code"] in ("bad_request", "not_found") and heard.close == (1008, heard.messages[0]["code"])
+    await gone(served)
+
+
+async def test_a_bad_message_in_mid_stream_ends_nothing(served: House) -> None:
+    async with client(served, FAST) as socket:
+        await socket.send(b"\x00\x01")
+        await socket.send("{")
+        await send(socket, {"action": "dance"}, {"text": "x" * 5001}, {"text": 5}, {})
+        await send(socket, {"text": "Still here.", "action": "stop"})
+        heard = await hear(socket)
+    errors = [message for message in heard.messages if "error" in message]
+    assert [error["fatal"] for error in errors] == [False] * 6
+    assert [error["code"] for error in errors].count("text_too_long") == 1
+    assert heard.events("done")[0]["spoken"] == "Still here." and heard.close[0] == 1000
+
+
+async def test_binary_first_is_an_error(served: House) -> None:
+    async with client(served) as socket:
+        await socket.send(b"\x00\x01")
+        heard = await hear(socket)
+    assert heard.messages[0]["code"] == "bad_request" and heard.close[0] == 1008
+
+
+async def test_too_much_text_at_once_ends_the_session() -> None:
+    async with house(speaker_limits=SpeakerLimits(waiting=200)) as served, client(served, {}) as socket:
+        await send(socket, *({"text": "x" * 90} for _ in range(4)))
+        heard = await hear(socket)
+        assert heard.messages[-1]["code"] == "too_fast" and heard.close[0] == 1008
+
+
+async def test_nothing_said_for_too_long(served: House) -> None:
+    async with house(limits=Limits(first_message=0.2, idle=0.3)) as strict:
+        async with client(strict) as socket:
+            heard = await hear(socket)
+            assert heard.messages[0]["code"] == "timeout" and heard.close[0] == 1008
+        async with client(strict, {}) as socket:
+            # Listening is no silence: 1.2 s of speech are sent over 0.2 s, and the idle time begins only then.
+            await send(socket, {"text": "These words are spoken at their own pace, which takes a while."})
+            began = time.monotonic()
+            heard = await hear(socket)
+            assert heard.messages[-1]["code"] == "timeout" and time.monotonic() - began > 0.5
+        await gone(strict)
+
+
+# -- who may come in ---------------------------------------------------------------------------------
+
+
+async def test_refusals_come_before_the_handshake() -> None:
+    async with house(slots=Slots(0, 1, 0, 0, 1)) as served:
+        with pytest.raises(InvalidStatus) as caught:
+            async with connect(served.url, additional_headers={"Authorization": "Bearer wrong"}):
+                pass
+        assert caught.value.response.status_code == 401
+        assert json.loads(caught.value.response.body or b"")["code"] == "unauthorized"
+        headers = {"Authorization": "Bearer ann-key"}
+        async with client(served, {}, additional_headers=headers):
+            with pytest.raises(InvalidStatus) as caught:
+                async with connect(served.url, additional_headers=headers):
+                    pass
+            assert caught.value.response.status_code == 429 and "Retry-After" in caught.value.response.headers
+        await gone(served)
+        assert served.value("rejected_total", kind="speak", reason="too_many_sessions") == 1
+
+
+async def test_a_key_may_come_by_subprotocol(served: House) -> None:
+    async with client(served, {}, subprotocols=["voxline", "token.bob-key"]) as socket:
+        assert socket.subprotocol == "voxline"
+        await send(socket, {"text": "Hi.", "action": "stop"})
+        assert (await hear(socket)).close[0] == 1000
+
+
+async def test_an_idle_anonymous_session_is_not_counted_by_the_day() -> None:
+    async with house(slots=Slots(0, 0, 0, 1, 1)) as served:
+        for _ in range(3):
+            async with client(served, {}) as socket:
+                await send(socket, {"action": "stop"})
+                assert (await hear(socket)).messages == [{"is_final": True}]
+            await gone(served)
+        await spoken(served, ["Hi."], FAST)
+        await gone(served)
+        with pytest.raises(InvalidStatus) as caught:
+            async with client(served):
+                pass
+        assert caught.value.response.status_code == 429
+
+
+# -- faults ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "close"), [(Code.ENGINE_FAILED, 1011), (Code.ENGINE_RESTARTED, 1011), (Code.BUSY, 1013)]
+)
+@pytest.mark.parametrize("after", [0, 9])
+async def test_a_failing_engine_is_a_typed_error(code: Code, close: int, after: int) -> None:
+    voice = Voice(error=lambda _: VoiceError(code, "It broke."), error_after=after)
+    async with house(voice=voice) as served:
+        heard = await spoken(served, ["Good day to you."], FAST)
+        assert heard.messages[-1]["error"] == "It broke." and heard.messages[-1]["code"] == code.value
+        assert heard.close == (close, code.value)
+        await gone(served)
+        assert served.value("sessions_ended_total", kind="speak", reason=code.value) == 1
+
+
+async def test_an_engine_that_is_not_installed(served: House) -> None:
+    served.voice.installed = False
+    async with client(served) as socket:
+        await send(socket, {})
+        heard = await hear(socket)
+    assert heard.messages[0]["code"] == "not_installed" and "espeak" in heard.messages[0]["install"]
+    assert heard.close[0] == 1008
+
+
+async def test_a_client_that_vanishes_frees_everything(served: House) -> None:
+    """S1: FIN, RST and a clean close, in the middle of the sound and before the first message."""
+    for how in ("close", "abort", "early"):
+        async with connect(served.url, compression=None) as socket:
+            if how != "early":
+                await send(socket, {"text": "This goes on for a very long time, and on and on. " * 20})
+                async with asyncio.timeout(5):
+                    while not isinstance(await socket.recv(), bytes):
+                        pass
+            if how == "abort":
+                raw = socket.transport.get_extra_info("socket")
+                raw.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER 0: an RST
+                socket.transport.abort()
+        await gone(served, within=2.0)
+    assert served.speaking._streams == set()
+
+
+async def test_a_client_that_never_reads_is_cut_off() -> None:
+    """S2: the send deadline frees the session; what was not taken is never held in memory beyond its bounds."""
+    async with house(send_deadline_s=0.5) as served:
+        async with client(served, {"format": "pcm_s16le", "sample_rate": 48000, **FAST}, max_queue=1) as socket:
+            for _ in range(20):
+                await send(socket, {"text": "This goes on for a very long time, and on and on, again. " * 80})
+            await gone(served, within=15.0)
+        assert served.value("sessions_ended_total", kind="speak", reason="slow_reader") == 1
+
+
+async def test_a_reader_that_is_slow_for_a_while_loses_nothing(served: House) -> None:
+    text = "This goes on for a very long time, and on and on, again. " * 60
+    async with client(served, {"sample_rate": 48000, **FAST}, max_queue=1) as socket:
+        await send(socket, {"text": text, "action": "stop"})
+        done = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.5, done.set)
+        await done.wait()
+        heard = await hear(socket)
+    assert heard.events("done")[0]["spoken"] == text.strip() and heard.close[0] == 1000
+    assert len(heard.pcm) / 2 / 48000 == pytest.approx(heard.events("done")[0]["end"], abs=0.001)
+
+
+async def test_sigterm_lets_everybody_hear_the_end() -> None:
+    """P7: what was asked for is sent whole, as fast as it is made, then 1012; idle and unconfigured ones end at once."""
+    text = "This would take more than a minute at its own pace. " * 60
+    async with house() as served, client(served, {}) as talking, client(served, {}) as idle, client(served) as early:
+        await send(talking, {"text": text})
+        async with asyncio.timeout(5):
+            heard = Heard()
+            while not heard.frames:
+                heard.add(await talking.recv())
+        began = time.monotonic()
+        drained = asyncio.ensure_future(served.speaking.drain(10.0))
+        rest = await hear(talking)
+        assert rest.events("done")[0]["spoken"] == text.strip() and rest.messages[-1] == {"is_final": True}
+        assert rest.close == (1012, "the server restarts")
+        assert len(heard.pcm + rest.pcm) / 2 / RATE > 60 and time.monotonic() - began < 8
+        assert (await hear(idle)).close[0] == 1012
+        ended = await hear(early)
+        assert ended.messages[0]["code"] == "shutting_down" and ended.close[0] == 1012
+        await drained
+        with pytest.raises(InvalidStatus) as caught:
+            async with client(served):
+                pass
+        assert caught.value.response.status_code == 503
+
+
+async def test_sigterm_does_not_wait_for_ever() -> None:
+    voice = Voice(gate=asyncio.Event())
+    async with house(voice=voice) as served, client(served, {}) as socket:
+        await send(socket, {"text": "The engine never says this. Nor this."})
+        await until(lambda: len(voice.asked) == 1, 5)
+        await served.speaking.drain(0.2)
+        heard = await hear(socket)
+        assert heard.messages[-1]["code"] == "shutting_down" and heard.close[0] == 1012
+
+
+# -- the real voice ----------------------------------------------------------------------------------
+
+
+async def test_espeak_ng_speaks_over_the_wire() -> None:
+    """First sound before the text is complete, words in their places, and the length of the speech it is."""
+    async with house(specs=[ESPEAK]) as served:
+        took = []
+        for _ in range(5):
+            async with client(served, {"language": "en", "word_timestamps": True, **FAST}) as socket:
+                began = time.perf_counter()
+                await send(socket, {"text": "Good morning, my dear friend, "})
+                async with asyncio.timeout(5):
+                    first = await socket.recv()
+                    while not isinstance(first, bytes):
+                        first = await socket.recv()
+                took.append(time.perf_counter() - began)
+                await send(socket, {"text": "it is a lovely day. I paid 3.14 dollars."}, {"action": "stop"})
+                heard = await hear(socket)
+        assert min(took) < 0.05
+        words = [message for message in heard.messages if "word" in message]
+        assert [word["word"] for word in words][-3:] == ["paid", "3.14", "dollars"]
+        assert all(a["start"] < b["start"] for a, b in zip(words, words[1:], strict=False))
+        seconds = (len(heard.pcm) + len(first)) / 2 / RATE
+        assert 3.0 < seconds < 8.0 and heard.events("done")[0]["end"] == pytest.approx(seconds, abs=0.001)
+        slow = await spoken(served, ["It is a lovely day."], {"language": "en", "speed": 0.5, **FAST})
+        quick = await spoken(served, ["It is a lovely day."], {"language": "en", "speed": 2.0, **FAST})
+        assert len(slow.pcm) / len(quick.pcm) == pytest.approx(4.0, rel=0.25)
