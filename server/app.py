@@ -1,0 +1,226 @@
+"""The application: builds the parts from the settings, hands each connection to the one it is for, ends them in order.
+
+Plain ASGI on purpose: a WebSocket goes straight to its session, without a framework's layers around every message.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from accounts.keys import Keys
+from accounts.store import open_store
+from accounts.tokens import PREFIX as TOKEN_PREFIX
+from accounts.tokens import Tokens
+from engines.catalogue import Catalogue
+from engines.fleet import Fleet
+from engines.registry import EngineSpec
+from protocol.errors import Code, VoiceError
+from protocol.session import Limits as SessionLimits
+from server.engines import choose_engines
+from server.gpu import find_gpu
+from server.routes import INTERNAL, PROBE_PATHS, Parts, error_response, http_routes
+from server.settings import Settings
+from stream.admission import Admission, Caller, Limits, identify
+from stream.listen import Listening
+from stream.meter import Meter
+from stream.realtime import Realtime
+from stream.socket import Message, Receive, Scope, Send, Socket
+from stream.speak import Speaking
+
+log = logging.getLogger("voxline.app")
+
+LISTEN_PATHS = ("/v1/stream", "/c/v1/stream")
+SPEAK_PATHS = ("/v1/stream/tts",)
+_ENGINES_STOP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts of a started application."""
+
+    parts: Parts
+    listening: Listening
+    speaking: Speaking
+    http: Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class App:
+    """Voxline as an ASGI application; ``specs`` (for tests and load tests) replace the engines of the settings."""
+
+    def __init__(self, settings: Settings, *, specs: Sequence[EngineSpec] | None = None) -> None:
+        self.settings = settings
+        self.failure: str | None = None  # why the start failed, for the person who started it
+        self.on_crash: Callable[[], None] = lambda: None  # called when it cannot go on: the process should be replaced
+        self._specs = specs
+        self._running: Running | None = None
+        self._draining = False
+
+    @property
+    def parts(self) -> Parts:
+        """The parts, once started."""
+        return self._started().parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await self._open(Socket(scope, receive, send, send_deadline_s=self.settings.send_timeout))
+        else:
+            await self._answer(scope, receive, send)
+
+    async def drain(self) -> None:
+        """Refuse new sessions, and let the live ones have their last words (RELIABILITY P7)."""
+        self._draining = True
+        running = self._started()
+        soft, hard = self.settings.drain_timeout, self.settings.drain_hard / 2
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(running.listening.drain(soft, hard))
+            tasks.create_task(running.speaking.drain(soft, hard))
+
+    async def authenticate(self, secret: str) -> Caller | None:
+        """Whose key or single-use token this is; a token is spent by asking."""
+        parts = self.parts
+        if secret.startswith(TOKEN_PREFIX):
+            key_id = await parts.tokens.redeem(secret)
+            return None if key_id is None else Caller(str(key_id))
+        key = await parts.keys.verify(secret)
+        return None if key is None else Caller(str(key.id))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The lifespan: everything is warm before the first connection, and gone after the last."""
+        await receive()
+        try:
+            async with self._run() as self._running:
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except (VoiceError, OSError) as error:
+            if self._running is not None:
+                raise
+            self.failure = _explain(error)
+            await send({"type": "lifespan.startup.failed", "message": self.failure})
+            return
+        finally:
+            self.on_crash()  # in an orderly end the server is on its way out already
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[Running]:
+        settings, meter = self.settings, Meter(CollectorRegistry())
+        store = await open_store(settings.database_url)
+        try:
+            specs = choose_engines(settings) if self._specs is None else list(self._specs)
+            fleet = Fleet(specs, observer=meter, now=time.monotonic)
+            watch = meter.watch_loop(asyncio.get_running_loop())
+            try:
+                await fleet.start()
+                parts = Parts(
+                    settings=settings,
+                    keys=Keys(store, now=time.time, tick=time.monotonic),
+                    tokens=Tokens(store, now=time.time),
+                    fleet=fleet,
+                    catalogue=Catalogue.load(),
+                    meter=meter,
+                    gpu=find_gpu(),
+                    ready=lambda: fleet.ready and not self._draining,
+                )
+                yield self._assemble(parts)
+            finally:
+                watch.stop()
+                async with asyncio.timeout(_ENGINES_STOP_S):
+                    await fleet.aclose()
+        finally:
+            await store.aclose()
+
+    def _assemble(self, parts: Parts) -> Running:
+        settings, now, new_id = self.settings, time.monotonic, _new_id
+        session = SessionLimits(
+            first_message=settings.first_message_timeout, idle=settings.idle_timeout, session=settings.session_seconds
+        )
+        listening = Listening(
+            parts.fleet, self._admission(settings.sessions), parts.meter, now=now, new_id=new_id, limits=session
+        )
+        speaking = Speaking(
+            parts.fleet,
+            parts.catalogue,
+            self._admission(settings.sessions),
+            parts.meter,
+            now=now,
+            new_id=new_id,
+            limits=session,
+        )
+        calls = Admission(Limits(0, settings.calls_per_key, 0, 0, 0), now=now)
+        realtime = Realtime(parts.fleet, parts.catalogue, calls, parts.meter, self.authenticate, now=now)
+        return Running(parts, listening, speaking, http_routes(parts, realtime))
+
+    def _admission(self, sessions: int) -> Admission:
+        settings = self.settings
+        limits = Limits(
+            sessions=sessions,
+            sessions_per_key=settings.sessions_per_key,
+            sessions_per_address=settings.sessions_per_address,
+            anonymous_per_day=settings.anonymous_per_day,
+            anonymous_at_once=settings.anonymous_at_once,
+        )
+        return Admission(limits, now=time.monotonic)
+
+    async def _open(self, socket: Socket) -> None:
+        """A WebSocket: find its service and its caller, and leave the rest to the service."""
+        running, path = self._started(), socket.path
+        service = running.speaking if path in SPEAK_PATHS else running.listening
+        try:
+            if path not in LISTEN_PATHS + SPEAK_PATHS:
+                raise VoiceError(Code.NOT_FOUND, f"There is no stream at {path}.")
+            caller = await identify(socket, self.authenticate, anonymous=self.settings.anonymous)
+        except VoiceError as error:
+            await service.refuse(socket, error)
+            return
+        await service.serve(socket, caller)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An HTTP request, logged without its query, and never answered with a traceback (P6)."""
+        began, status = time.monotonic(), 0
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-content-type-options", b"nosniff")]
+            await send(message)
+
+        try:
+            await self._started().http(scope, receive, sent)
+        except Exception:
+            log.exception("request failed", extra={"path": scope["path"]})
+            if not status:
+                await error_response(scope["path"], INTERNAL)(scope, receive, sent)
+        finally:
+            took = round((time.monotonic() - began) * 1000, 1)
+            facts = {"method": scope["method"], "path": scope["path"], "status": status, "ms": took}
+            log.log(logging.DEBUG if scope["path"] in PROBE_PATHS else logging.INFO, "request", extra=facts)
+
+    def _started(self) -> Running:
+        if self._running is None:
+            raise RuntimeError("the application has not been started")
+        return self._running
+
+
+def create_app(settings: Settings, *, specs: Sequence[EngineSpec] | None = None) -> App:
+    """The application for these settings; ``specs`` take the place of their engines (never from the settings)."""
+    return App(settings, specs=specs)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _explain(error: Exception) -> str:
+    install = error.facts.get("install") if isinstance(error, VoiceError) else None
+    return f"{error} (to add it: {install})" if install else str(error)

@@ -1,0 +1,106 @@
+"""``voxline say``: a text spoken aloud, or into a file."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engines.base import Task
+from engines.catalogue import Catalogue, VoiceEntry
+from engines.encode import Encoder
+from engines.fleet import Fleet
+from engines.resample import Resampler
+from protocol.audio import AudioFormat, Encoding
+from server import offline
+from server.commands.terminal import CommandError, err, progress, run
+from server.engines import choose_engines
+from server.microphone import NoAudio, audio_problem, play
+from server.settings import load_settings
+
+EXAMPLES = """
+Examples:
+
+- `voxline say "Hello there."` speaks aloud
+
+- `voxline say "Xin chào." --language vi -o hello.mp3`
+
+- `voxline say - -o book.wav < book.txt` speaks a text of any length from standard input
+"""
+
+_ENCODINGS = {".wav": Encoding.WAV, ".mp3": Encoding.MP3, ".ogg": Encoding.OPUS, ".opus": Encoding.OPUS}
+_ENCODINGS |= {".pcm": Encoding.PCM_S16LE, ".raw": Encoding.PCM_S16LE}
+_RATES = {Encoding.OPUS: 24000}  # one that Opus knows
+_RATE = 22050
+
+
+def say(
+    text: Annotated[str, typer.Argument(help="What to say; - reads standard input.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File: .wav, .mp3, .ogg or .pcm; - is standard output (wav).")
+    ] = None,
+    voice: Annotated[str, typer.Option(help="A voice of GET /v1/voices; auto takes the language's.")] = "auto",
+    language: Annotated[str, typer.Option(help="ISO 639-1 code; used when no voice is named.")] = "auto",
+    speed: Annotated[float, typer.Option(help="1 is the voice's own pace.", min=0.25, max=4.0)] = 1.0,
+) -> None:
+    """Speak a text: aloud, or into a file with -o."""
+    words = sys.stdin.read() if text == "-" else text
+    if not words.strip():
+        raise CommandError("there is nothing to say")
+    to_stdout = output is not None and str(output) == "-"
+    encoding = Encoding.WAV if output is None or to_stdout else _ENCODINGS.get(output.suffix.lower())
+    if encoding is None:
+        raise CommandError(f"{output} has no ending I know", f"use one of {', '.join(_ENCODINGS)}")
+    if output is None and (problem := audio_problem()):
+        raise CommandError("there is no loudspeaker to speak with", f"{problem}; or write a file with -o hello.wav")
+    found = _voice(voice, language)
+    rate = _RATES.get(encoding, _RATE)
+    pcm = run(_speak(words, found, speed, rate))
+    if output is None:
+        try:
+            play(pcm, rate)
+        except NoAudio as error:
+            raise CommandError(str(error)) from None
+        return
+    encoder = Encoder(AudioFormat(encoding, rate), size=len(pcm))
+    data = encoder.encode(pcm) + encoder.finish()
+    if to_stdout:
+        sys.stdout.buffer.write(data)
+    else:
+        output.write_bytes(data)
+        err().print(f"{output}: {len(pcm) / 2 / rate:.1f} s, {found.name}")
+
+
+def _voice(code: str, language: str) -> VoiceEntry:
+    catalogue = Catalogue.load()
+    if code == "auto":
+        return catalogue.default(language)
+    found = catalogue.find(code)
+    if found is None:
+        near = [entry.code for entry in catalogue.all() if entry.code.startswith(code.split("-")[0])][:8]
+        raise CommandError(f"there is no voice {code}", f"try {', '.join(near)}" if near else "see GET /v1/voices")
+    return found
+
+
+async def _speak(text: str, voice: VoiceEntry, speed: float, rate: int) -> bytes:
+    """The whole text as s16le at ``rate``."""
+    specs = offline.only(choose_engines(load_settings()), Task.SYNTHESIZE)
+    fleet = Fleet(specs, now=time.monotonic)
+    pcm, resampler, source = bytearray(), None, 0
+    try:
+        with progress() as bar:
+            task = bar.add_task("speaking", total=len(text))
+            await fleet.start()
+            async for chunk in offline.speak(
+                fleet, text, engine=voice.engine, voice=voice.engine_voice, speed=speed,
+                spoken=lambda done: bar.update(task, completed=done),
+            ):  # fmt: skip
+                if resampler is None or chunk.rate != source:
+                    pcm += resampler.flush() if resampler is not None else b""
+                    resampler, source = Resampler(chunk.rate, rate), chunk.rate
+                pcm += resampler.push(chunk.pcm)
+            pcm += resampler.flush() if resampler is not None else b""
+    finally:
+        await fleet.aclose()
+    return bytes(pcm)

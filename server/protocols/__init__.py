@@ -1,0 +1,1 @@
+"""uvicorn's connection protocols with the deadlines and caps they lack."""

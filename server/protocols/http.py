@@ -1,0 +1,119 @@
+"""HTTP connections that must deliver their headers and bodies in time."""
+
+import asyncio
+from enum import Enum, auto
+from typing import cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from server.protocols.connections import Connections
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class _Phase(Enum):
+    """What of a request the client owes us."""
+
+    NOTHING = auto()
+    HEADERS = auto()
+    BODY = auto()
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """uvicorn's protocol, with a deadline from the first moment until the headers are complete and from there until
+    the body is, a cap on header bytes, and a place in the count of its address. One that is late is aborted."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._guard = cast(Connections, server_state)
+        self._counted = ""
+        self._phase = _Phase.NOTHING
+        self._deadline: asyncio.TimerHandle | None = None
+        self._phase_began = 0.0
+        self._phase_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        host = self.client[0] if self.client else ""
+        if not self._guard.enter(host):
+            transport.abort()
+            return
+        self._counted = host
+        self._expect(_Phase.HEADERS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(_Phase.NOTHING)
+        if self._counted:
+            self._guard.leave(self._counted)
+            self._counted = ""
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        # The keep-alive timer ends with the first byte, even one that begins no request (an empty line).
+        if self._phase is _Phase.NOTHING and (self.cycle is None or self.cycle.response_complete):
+            self._expect(_Phase.HEADERS)
+        super().data_received(data)
+        if self._phase is _Phase.HEADERS:
+            self._phase_bytes += len(data)
+            if self._phase_bytes > self._guard.limits.header_bytes and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._phase is not _Phase.HEADERS:
+            self._expect(_Phase.HEADERS)
+
+    def on_headers_complete(self) -> None:
+        self._expect(_Phase.BODY)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._phase_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._expect(_Phase.NOTHING)
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection, and its place in the count, to the WebSocket protocol."""
+        self._expect(_Phase.NOTHING)
+        self._counted = ""
+        super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # it refers back to us: free both now, not at a collection
+
+    def _expect(self, phase: _Phase) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._phase, self._phase_bytes = phase, 0
+        if phase is not _Phase.NOTHING:
+            limits = self._guard.limits
+            allowed = limits.header_timeout if phase is _Phase.HEADERS else limits.body_timeout
+            self._phase_began = self.loop.time()
+            self._deadline = self.loop.call_later(allowed, self._overdue)
+
+    def _overdue(self) -> None:
+        """The time is up; a body gets more for what it has delivered, and while it is we who do not read."""
+        self._deadline = None
+        if self._phase is _Phase.BODY:
+            limits = self._guard.limits
+            allowed = limits.body_timeout + self._phase_bytes / limits.body_rate
+            left = self._phase_began + allowed - self.loop.time()
+            if self.flow.read_paused:
+                left = max(left, limits.body_timeout)
+            if left > 0:
+                self._deadline = self.loop.call_later(left, self._overdue)
+                return
+        self.transport.abort()

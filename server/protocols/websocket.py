@@ -1,0 +1,102 @@
+"""WebSocket connections that are cheap while idle and let go of a client that does not read."""
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn._types import ASGIReceiveEvent
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from server.protocols.connections import Connections
+
+_PIECE = 16384  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
+_FRAGMENTS = 1024  # frames of one message
+
+
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's sans-I/O protocol with pings that back off while nothing is said, aborts where a close would wait
+    behind a full buffer, and bounds on fragments, on queued frames and on pongs nobody takes."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._guard = cast(Connections, server_state)
+        self._unparsed = b""
+        self._heard = True
+        self._ping_gap = self.ping_interval or 0.0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.client:
+            self._guard.leave(self.client[0])
+        self._unparsed = b""
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if len(data) <= _PIECE and not self._unparsed:
+            super().data_received(data)
+        else:
+            self._unparsed += data
+            self._parse()
+        if not self.handshake_initiated:  # a request that httptools takes and websockets refuses has no task to end it
+            self.transport.abort()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await self.queue.get()
+        if self.queue.empty():
+            if self._unparsed:
+                self._parse()
+            if self.read_paused and self.queue.empty():
+                self.read_paused = False
+                self.transport.resume_reading()
+        return message
+
+    def _parse(self) -> None:
+        """Parse what was read until the application has something to do."""
+        while self._unparsed and self.queue.empty() and not self.transport.is_closing():
+            piece, self._unparsed = self._unparsed[:_PIECE], self._unparsed[_PIECE:]
+            super().data_received(piece)
+
+    def send_receive_event_to_app(self) -> None:
+        self._heard = True
+        super().send_receive_event_to_app()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= _FRAGMENTS:
+            self.conn.fail(1009, "too many fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # the pong; a client that pings and never reads must not fill our buffer
+
+    def start_keepalive(self) -> None:
+        """The handshake is over: what it needed is not kept for the hours that may follow."""
+        del self.request, self.response
+        super().start_keepalive()
+
+    def schedule_ping(self) -> None:
+        """The next ping: as configured while the client talks, ever rarer to 60 s while it does not.
+
+        A cable that is cut is noticed by the kernel's keepalive meanwhile (``server.guard.listen``).
+        """
+        interval = self.ping_interval or 0.0
+        longest = max(self._guard.limits.ping_interval_idle, interval)
+        self._ping_gap = interval if self._heard else min(self._ping_gap * 2, longest)
+        self._heard = False
+        self.ping_timer = self.loop.call_later(max(0.0, self._ping_gap - self.last_ping_rtt), self.send_keepalive_ping)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        if self.transport.get_write_buffer_size():  # the close frame waits behind what nobody reads
+            self.transport.abort()

@@ -1,0 +1,211 @@
+"""The HTTP routes around the live core: what there is, how it fares, and tokens for browsers.
+
+Shapes come from the dialects; a 404, 405 or 500 wears the envelope of the dialect its path belongs to (X11).
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from accounts.keys import Keys
+from accounts.tokens import MAX_SECONDS, MIN_SECONDS, Tokens
+from engines.base import Capabilities, Task
+from engines.catalogue import Catalogue, VoiceEntry
+from engines.fleet import Fleet
+from protocol.dialects import stt_ai, vbee_realtime
+from protocol.errors import Code, VoiceError
+from protocol.fields import parse_object
+from server.gpu import Gpu
+from server.settings import Settings
+from stream.meter import Meter
+from stream.socket import Receive, Scope, Send
+
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CALL_PATHS = ("/v1/tts", "/v1/tts/", "/e/v1/tts")  # the first two are shared by three dialects (X1, X2)
+PROBE_PATHS = ("/healthz", "/readyz", "/metrics")  # what machines ask every few seconds
+INTERNAL = VoiceError(Code.INTERNAL, "Something went wrong here.")
+_BODY_BYTES = 64 * 1024
+_STATUS_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes need of the application."""
+
+    settings: Settings
+    keys: Keys
+    tokens: Tokens
+    fleet: Fleet
+    catalogue: Catalogue
+    meter: Meter
+    gpu: Gpu | None
+    ready: Callable[[], bool]
+
+
+def http_routes(parts: Parts, realtime: Asgi) -> Asgi:
+    """The HTTP half of the application; the synchronous speech call (E1), a hot path, goes past the framework."""
+    others = _others(parts)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        await (realtime if scope["path"] in CALL_PATHS else others)(scope, receive, send)
+
+    origins = parts.settings.cors_origins
+    if not origins:
+        return dispatch
+    return cast(Asgi, CORSMiddleware(dispatch, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]))
+
+
+def _others(parts: Parts) -> Asgi:
+    routes = Routes(parts)
+    table = [
+        *map(Route, PROBE_PATHS, (routes.healthz, routes.readyz, routes.metrics)),
+        Route("/health", routes.health),
+        Route("/v1/models", routes.models),
+        Route("/v1/languages", routes.languages),
+        Route("/v1/voices", routes.voices),
+        Route("/v1/tokens", routes.mint_token, methods=["POST"]),
+    ]
+    handlers = {VoiceError: _failed, HTTPException: _refused, Exception: _broken}
+    app = Starlette(routes=table, exception_handlers=handlers)  # type: ignore[arg-type]
+    app.router.redirect_slashes = False  # X2: a 307 loses the body of a streamed upload
+    return app
+
+
+def error_response(path: str, error: VoiceError) -> Response:
+    """An error in the envelope of the dialect that owns the path."""
+    dialect = vbee_realtime if path in CALL_PATHS else stt_ai
+    reply = dialect.error_reply(error)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
+    return Response(reply.body, reply.status, headers, media_type=reply.content_type)
+
+
+async def _failed(request: Request, error: VoiceError) -> Response:
+    return error_response(request.url.path, error)
+
+
+async def _broken(request: Request, _error: Exception) -> Response:
+    """A bug; the application logs it, the client learns nothing of it."""
+    return error_response(request.url.path, INTERNAL)
+
+
+async def _refused(request: Request, error: HTTPException) -> Response:
+    """What the router itself refuses."""
+    code = _STATUS_CODES.get(error.status_code, Code.BAD_REQUEST)
+    what = {
+        Code.NOT_FOUND: f"There is nothing at {request.url.path}.",
+        Code.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {request.url.path}.",
+    }.get(code, error.detail)
+    response = error_response(request.url.path, VoiceError(code, what))
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+class Routes:
+    """The handlers, over the parts of the application."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def healthz(self, _request: Request) -> Response:
+        """The process is alive and its loop turns."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, _request: Request) -> Response:
+        """New sessions are welcome: every engine is warm and nobody asked the server to stop."""
+        if self._parts.ready():
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("not ready\n", 503, {"retry-after": "5"})
+
+    async def metrics(self, _request: Request) -> Response:
+        """All instruments in Prometheus' text format."""
+        return Response(generate_latest(self._parts.meter.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def health(self, _request: Request) -> Response:
+        """C19: whether there is a GPU, and which."""
+        gpu = self._parts.gpu
+        return JSONResponse(stt_ai.health_body() if gpu is None else _gpu_health(gpu))
+
+    async def models(self, _request: Request) -> Response:
+        """C11's recognisers, and in the same document (X3) the list OpenAI's clients read."""
+        recognizers = [(_model_id(one), one) for one in self._engines(Task.RECOGNIZE)]
+        every = [*recognizers, *((one.engine, one) for one in self._engines(Task.SYNTHESIZE))]
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": one.engine} for name, one in every]
+        document = stt_ai.models_body((name, len(one.languages)) for name, one in recognizers)
+        return JSONResponse({"object": "list", "data": data, **document})
+
+    async def languages(self, _request: Request) -> Response:
+        """C12: the languages that can be recognised."""
+        codes = (code for one in self._engines(Task.RECOGNIZE) for code in one.languages)
+        return JSONResponse(stt_ai.languages_body(codes))
+
+    async def voices(self, request: Request) -> Response:
+        """D20's list: every voice that an engine here speaks; filters ``model``, ``language`` and ``gender``."""
+        engines = {one.engine for one in self._engines(Task.SYNTHESIZE)}
+        rows = [_voice_row(voice) for voice in self._parts.catalogue.all() if voice.engine in engines]
+        for name in ("model", "language", "gender"):
+            wanted = request.query_params.get(name)
+            rows = [row for row in rows if wanted in (None, "", row[name])]
+        return JSONResponse({"voices": rows, "total": len(rows)})
+
+    async def mint_token(self, request: Request) -> Response:
+        """A single-use token for a browser: the key stays at home (a token cannot mint another)."""
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        key = await self._parts.keys.verify(secret.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise VoiceError(Code.UNAUTHORIZED, "An API key is required: send it as 'Authorization: Bearer <key>'.")
+        seconds = _expires_in(await _read_body(request), self._parts.settings.token_seconds)
+        token = await self._parts.tokens.mint(key.id, seconds)
+        body = {"token": token.secret, "expires_in": token.expires_in, "expires_at": int(token.expires_at)}
+        return JSONResponse(body, 201, {"cache-control": "no-store"})
+
+    def _engines(self, task: Task) -> Iterator[Capabilities]:
+        return (one for one in self._parts.fleet.capabilities() if one.task is task)
+
+
+def _model_id(one: Capabilities) -> str:
+    """What a client calls a recogniser: its model, unless the documents know the engine and not the model."""
+    known = stt_ai.KNOWN_MODELS
+    return one.engine if not one.model or (one.engine in known and one.model not in known) else one.model
+
+
+def _gpu_health(gpu: Gpu) -> dict[str, object]:
+    return stt_ai.health_body(gpu_name=gpu.name, gpu_memory_mb=gpu.memory_mb)
+
+
+def _voice_row(voice: VoiceEntry) -> dict[str, Any]:
+    row = {"id": voice.code, "name": voice.name, "model": voice.engine, "language": voice.language}
+    more = {"locale": voice.locale, "gender": voice.gender, "age": voice.age, "preview_url": None}
+    return {**row, **more, "sample_rates": list(voice.rates)}
+
+
+def _expires_in(body: str, default: int) -> int:
+    """``expires_in`` of a token request; the body may be missing or empty."""
+    value = parse_object(body).get("expires_in", default) if body.strip() else default
+    if type(value) is not int or not MIN_SECONDS <= value <= MAX_SECONDS:
+        what = f"expires_in must be a whole number from {MIN_SECONDS} to {MAX_SECONDS}"
+        raise VoiceError(Code.BAD_REQUEST, what, field="expires_in", allowed=[MIN_SECONDS, MAX_SECONDS])
+    return value
+
+
+async def _read_body(request: Request) -> str:
+    body = b""
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _BODY_BYTES:
+                raise VoiceError(Code.TOO_LARGE, f"A body may have {_BODY_BYTES} bytes.")
+        return body.decode()
+    except UnicodeDecodeError:
+        raise VoiceError(Code.BAD_REQUEST, "The body is not UTF-8.") from None
+    except ClientDisconnect:
+        raise VoiceError(Code.BAD_REQUEST, "The client has gone.") from None

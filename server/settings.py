@@ -1,0 +1,190 @@
+"""Every setting of the server, and the only place that reads the environment.
+
+Precedence: command line, then ``VOXLINE_*`` in the environment, then ``voxline.toml`` (in the data directory, or the
+file named by ``VOXLINE_CONFIG``), then the defaults below. ``settings_table`` writes the README's table from the same
+fields, so that it cannot lie.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+_PREFIX = "VOXLINE_"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the message names each of them and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """How this server runs. Counts of 0 mean "no limit" where the description says so."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+
+    # -- where
+    host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for all.")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    data: Path = Field(
+        default=Path("var"), description="Directory of the database, the pulled models and `voxline.toml`."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Addresses whose `X-Forwarded-For` is believed (comma separated); none by default."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Web origins that may call the HTTP routes from a browser (comma separated), or `*`."
+    )
+
+    # -- engines
+    whisper_model: str = Field(
+        default="", description="Recogniser: a directory with a CTranslate2 Whisper, or the name of a pulled model."
+    )
+    whisper_device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where Whisper runs.")
+    whisper_compute_type: str = Field(
+        default="int8", description="CTranslate2 compute type: `int8`, `float16`, `float32` ..."
+    )
+    whisper_threads: int = Field(default=2, ge=1, le=64, description="CPU threads of the Whisper process.")
+    whisper_trim: bool = Field(
+        default=True,
+        description="Decode only the utterance instead of 30 s windows; faster, off if a model errs by it.",
+    )
+    whisper_languages: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Languages the model was trained for (comma separated ISO 639-1); none = all of Whisper's.",
+    )
+    pocketsphinx: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="PocketSphinx (US English, no download): `auto` runs it when there is no other recogniser.",
+    )
+    synthesizers: int = Field(default=2, ge=1, le=8, description="espeak-ng processes.")
+    engine_memory_mb: int = Field(
+        default=0, ge=0, description="Memory limit of one engine process, MiB; 0 = each its own."
+    )
+
+    # -- who may come in
+    anonymous: bool = Field(default=True, description="Serve callers without a key, under the three limits below.")
+    anonymous_per_day: int = Field(
+        default=3, ge=0, description="Sessions a day of an address without a key; 0 = no limit."
+    )
+    anonymous_at_once: int = Field(
+        default=1, ge=0, description="Sessions at once of an address without a key; 0 = no limit."
+    )
+    sessions: int = Field(default=200, ge=1, description="Live sessions of this server.")
+    sessions_per_key: int = Field(default=20, ge=0, description="Live sessions of one key; 0 = no limit.")
+    sessions_per_address: int = Field(default=16, ge=0, description="Live sessions of one address; 0 = no limit.")
+    calls_per_key: int = Field(default=8, ge=0, description="`POST /v1/tts` calls of one key at once; 0 = no limit.")
+    connections_per_address: int = Field(default=64, ge=0, description="TCP connections of one address; 0 = no limit.")
+    token_seconds: int = Field(
+        default=60, ge=1, le=600, description="Default life of a `POST /v1/tokens` token, 1 to 600."
+    )
+
+    # -- how long
+    header_timeout: float = Field(default=5.0, gt=0, description="Seconds for a request's headers to arrive.")
+    body_timeout: float = Field(default=30.0, gt=0, description="Seconds for a body, plus one for every 64 KiB of it.")
+    first_message_timeout: float = Field(
+        default=10.0, gt=0, description="Seconds until a session must send its first message."
+    )
+    idle_timeout: float = Field(
+        default=60.0, gt=0, description="Seconds of silence without `keepalive` that end a session."
+    )
+    session_seconds: float = Field(default=10800.0, gt=0, description="Longest session, seconds.")
+    send_timeout: float = Field(default=10.0, gt=0, description="Seconds a client may take to accept a message.")
+    tcp_user_timeout: float = Field(
+        default=20.0, gt=0, description="Seconds of unacknowledged data that drop a connection."
+    )
+    ping_interval: float = Field(default=10.0, gt=0, description="Seconds between pings; 60 for idle sessions.")
+    ping_timeout: float = Field(default=10.0, gt=0, description="Seconds a pong may take.")
+    drain_timeout: float = Field(default=20.0, ge=0, description="Seconds live sessions get to finish after SIGTERM.")
+    drain_hard: float = Field(default=5.0, ge=0, description="Further seconds until what is left is cut off.")
+
+    # -- what is told
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`json` lines, `console` for people; `auto` looks whether a terminal reads."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+
+    @field_validator("trusted_proxies", "cors_origins", "whisper_languages", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("whisper_model")
+    @classmethod
+    def _directory_exists(cls, value: str) -> str:
+        if os.sep in value and not Path(value).is_dir():
+            raise ValueError(f"there is no directory {value}")
+        return value
+
+    @property
+    def database_url(self) -> str:
+        """The store's SQLAlchemy URL."""
+        return f"sqlite+aiosqlite:///{self.data / 'voxline.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, environment, TOML file."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file(init_settings())))
+
+
+def load_settings(**given: object) -> Settings:
+    """Settings of this process; ``given`` come from the command line (``None`` = not given). Raises SettingsError."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**chosen)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"{_name(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise SettingsError(f"cannot read {_config_file(chosen)}: {error}") from None
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """This process's environment for a server process of its own, with other ``VOXLINE_*`` settings removed."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    return kept | {_PREFIX + name.upper(): value for name, value in changes.items()}
+
+
+def given_key() -> str:
+    """The API key of ``VOXLINE_KEY``, for commands that are clients of a server; "" when there is none."""
+    return os.environ.get(f"{_PREFIX}KEY", "")
+
+
+def settings_table() -> str:
+    """All settings as a Markdown table, for the README."""
+    rows = ["| setting | environment | default | what it does |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = ", ".join(default) if isinstance(default, tuple) else str(default)
+        rows.append(f"| `{name}` | `{_PREFIX}{name.upper()}` | {f'`{shown}`' if shown else ''} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _config_file(given: dict[str, object]) -> Path:
+    named = os.environ.get(f"{_PREFIX}CONFIG")
+    data = given.get("data") or os.environ.get(f"{_PREFIX}DATA") or "var"
+    return Path(named) if named else Path(str(data)) / "voxline.toml"
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return f"{name} ({_PREFIX}{name.upper()})"

@@ -1,0 +1,195 @@
+"""The command line: what it prints, where, and with which exit status."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import wave
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+import server.cli
+from server.cli import command_line
+from tests.server.conftest import SHOWN_ONCE, environment, started
+
+# A test runner in the background may have SIGINT ignored, and children inherit that.
+_ORDINARY_SIGINT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from server.cli import main
+main()
+"""
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def voxline(*arguments: str, data: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    if data is not None:
+        settings["data"] = str(data)
+    return subprocess.run(
+        [sys.executable, "-m", "server.cli", *arguments],
+        cwd=_ROOT, env=environment(**settings), input="", capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+COMMANDS = [
+    ("serve",), ("demo",), ("say",), ("transcribe",), ("listen",), ("doctor",), ("keys",), ("models",),
+    *(("keys", name) for name in ("create", "list", "disable", "enable", "delete")),
+    *(("models", name) for name in ("list", "pull", "verify", "remove")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_with_an_example(command: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(command_line(server.cli.COMMANDS), [*command, "--help"])
+    assert shown.exit_code == 0 and "Usage" in shown.stdout
+    if command not in (("keys",), ("models",)):
+        assert "Example" in shown.stdout and " ".join(("voxline", *command)) in shown.stdout
+
+
+def test_without_a_command_it_shows_them_all() -> None:
+    shown = voxline()
+    assert all(name in shown.stdout + shown.stderr for (name, *_) in COMMANDS)
+
+
+def test_keys_from_making_to_deleting(tmp_path: Path) -> None:
+    """``keys create`` prints the key alone, so that a script can take it."""
+    made = voxline("keys", "create", "--name", "laptop", "--data", str(tmp_path))
+    assert made.returncode == 0 and made.stdout.startswith("sk-ov-") and made.stdout.count("\n") == 1
+    key = made.stdout.strip()
+    listed = voxline("keys", "list", data=tmp_path).stdout
+    assert "laptop" in listed and key[-4:] in listed and key not in listed and "active" in listed
+    assert voxline("keys", "disable", "1", data=tmp_path).returncode == 0
+    assert "disabled" in voxline("keys", "list", data=tmp_path).stdout
+    assert voxline("keys", "enable", "1", data=tmp_path).returncode == 0
+    assert "active" in voxline("keys", "list", data=tmp_path).stdout
+    assert voxline("keys", "delete", "1", data=tmp_path).returncode == 0
+    gone = voxline("keys", "list", data=tmp_path)
+    assert gone.stdout == "" and "no key yet" in gone.stderr
+
+
+MISTAKES = {
+    "a key that is not there": (("keys", "delete", "7"), 1, "no key 7"),
+    "a key that is no number": (("keys", "delete", "seven"), 2, "key_id"),
+    "an unknown command": (("sign",), 2, "sign"),
+    "nothing to say": (("say", " ", "-o", "x.wav"), 1, "nothing to say"),
+    "an unknown ending": (("say", "hello", "-o", "x.doc"), 1, "x.doc"),
+    "an unknown voice": (("say", "hello", "-o", "x.wav", "--voice", "en-gollum"), 1, "en-gollum"),
+    "an unknown language to speak": (("say", "hello", "-o", "x.wav", "--language", "xx"), 1, "xx"),
+    "a recording that is not there": (("transcribe", "none.wav"), 1, "none.wav"),
+    "a recording that is none": (("transcribe", "README.md"), 1, "README.md"),
+    "a language nobody here recognises": (("transcribe", "sound.wav", "--language", "vi"), 1, "models pull"),
+    "a server that is not there": (("listen", "sound.wav", "--server", "http://127.0.0.1:9"), 1, "voxline serve"),
+    "a model that does not exist": (("models", "pull", "gpt"), 1, "large-v3"),
+    "a model that is not here": (("models", "verify", "small"), 1, "voxline models pull small"),
+    "a port that is none": (("serve", "--port", "99999"), 2, "65535"),
+}
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """A second of silence."""
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(32000))
+    return path
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_is_one_line_a_person_can_act_on(what: str, tmp_path: Path, sound: Path) -> None:
+    arguments, status, said = MISTAKES[what]
+    arguments = tuple(str(sound) if part == "sound.wav" else part for part in arguments)
+    failed = voxline(*arguments, data=tmp_path)
+    assert failed.returncode == status and said in failed.stderr, failed.stderr
+    assert "Traceback" not in failed.stderr and failed.stdout == ""
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    failed = voxline("serve", data=tmp_path, port="many")
+    assert failed.returncode == 1 and "VOXLINE_PORT" in failed.stderr
+
+
+def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    failed = voxline("serve", "--data", str(tmp_path / "file" / "data"))
+    assert failed.returncode == 1 and str(tmp_path / "file") in failed.stderr and "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("ending", ["wav", "mp3", "ogg"])
+def test_say_writes_a_file_and_transcribe_reads_it(tmp_path: Path, ending: str) -> None:
+    """PocketSphinx makes little of espeak-ng's voice: that there is a transcript with times is all that is asked."""
+    path = tmp_path / f"said.{ending}"
+    said = voxline("say", "Go forward ten meters. Then stop.", "-o", str(path))
+    assert said.returncode == 0 and said.stdout == "" and path.stat().st_size > 3000, said.stderr
+    heard = voxline("transcribe", str(path), "--format", "json")
+    assert heard.returncode == 0, heard.stderr
+    transcript = json.loads(heard.stdout)
+    assert transcript["language"] == "en" and 1.5 < transcript["duration"] < 6
+    assert all(0 <= segment["start"] < segment["end"] <= 6 for segment in transcript["segments"])
+
+
+def test_say_speaks_standard_input_to_standard_output() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "server.cli", "say", "-", "-o", "-", "--language", "vi"],
+        cwd=_ROOT, env=environment(), input="Xin chào. ".encode() * 50, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert said.returncode == 0 and said.stdout.startswith(b"RIFF") and len(said.stdout) > 1_000_000
+
+
+def test_several_recordings_become_a_file_each(tmp_path: Path, sound: Path) -> None:
+    other = sound.with_name("other.wav")
+    other.write_bytes(sound.read_bytes())
+    done = voxline("transcribe", str(sound), str(other), "--format", "vtt", "-o", str(tmp_path / "out"))
+    assert done.returncode == 0 and done.stdout == "", done.stderr
+    assert [(tmp_path / "out" / name).read_text() for name in ("sound.vtt", "other.vtt")] == ["WEBVTT\n"] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_listen_and_the_server_it_started(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "long.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(32000 * 60))
+    listening = subprocess.Popen(
+        [sys.executable, "-c", _ORDINARY_SIGINT, "listen", str(path)],
+        cwd=_ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        family = psutil.Process(listening.pid)
+        deadline = time.monotonic() + 60
+        while len(family.children(recursive=True)) < 5:  # its server, and that one's engines
+            assert listening.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        children = family.children(recursive=True)
+        listening.send_signal(number)
+        _, complaint = listening.communicate(timeout=30)
+        assert listening.returncode == 130 and complaint.splitlines()[-1] == "stopped", complaint
+        assert "Traceback" not in complaint
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive
+    finally:
+        listening.kill()
+        listening.wait()
+
+
+def test_doctor_tells_what_works_and_what_would_add_the_rest(tmp_path: Path) -> None:
+    told = voxline("doctor", data=tmp_path)
+    assert told.returncode == 0, told.stderr
+    lines = {line.split()[0]: line for line in told.stdout.splitlines() if line.strip()}
+    assert "works" in lines["pocketsphinx"] and "works" in lines["espeak-ng"] and "works" in lines["silero-vad"]
+    assert "needs a model" in lines["faster-whisper"] and "models pull small" in told.stdout
+
+
+def test_the_first_start_shows_a_key_and_the_next_does_not(tmp_path: Path) -> None:
+    with started(tmp_path) as first:
+        assert SHOWN_ONCE.search(first.banner)
+        assert first.end() == 0
+    with started(tmp_path) as second:
+        assert not SHOWN_ONCE.search(second.banner) and "$VOXLINE_KEY" in second.banner
+        taken = voxline("serve", "--port", second.base.rsplit(":", 1)[1], data=tmp_path / "other")
+        assert taken.returncode == 1 and "--port" in taken.stderr

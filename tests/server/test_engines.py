@@ -1,0 +1,78 @@
+"""Which engines a server starts, by its settings and by what is installed."""
+
+from pathlib import Path
+
+import pytest
+
+from engines.base import Task
+from protocol.errors import Code, VoiceError
+from server.engines import ESPEAK, SPHINX, WHISPER, choose_engines, find_model, models_root
+from server.settings import Settings
+
+
+def installed(data: Path, *names: str) -> Settings:
+    """Settings of a server that has these models (their files are not read here)."""
+    for name in names:
+        folder = data / "models" / name
+        folder.mkdir(parents=True)
+        for file in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
+            (folder / file).write_text("x")
+    return Settings(data=data)
+
+
+def names(settings: Settings) -> list[str]:
+    return [spec.name for spec in choose_engines(settings)]
+
+
+def test_without_a_model_pocketsphinx_recognises(tmp_path: Path) -> None:
+    assert set(names(Settings(data=tmp_path))) == {ESPEAK, SPHINX, "silero-vad"}
+
+
+def test_with_a_model_whisper_does_and_pocketsphinx_only_if_asked(tmp_path: Path) -> None:
+    settings = installed(tmp_path, "small")
+    assert WHISPER in names(settings) and SPHINX not in names(settings)
+    both = settings.model_copy(update={"pocketsphinx": "on"})
+    assert {WHISPER, SPHINX} <= set(names(both))
+
+
+def test_it_can_be_without_any_recogniser(tmp_path: Path) -> None:
+    specs = choose_engines(Settings(data=tmp_path, pocketsphinx="off"))
+    assert not any(spec.task is Task.RECOGNIZE for spec in specs)
+
+
+def test_the_best_pulled_model_that_a_cpu_carries_live_is_taken(tmp_path: Path) -> None:
+    settings = installed(tmp_path, "tiny", "small", "large-v3")
+    on_cpu, on_gpu = find_model(settings), find_model(settings.model_copy(update={"whisper_device": "cuda"}))
+    assert on_cpu is not None and on_cpu.name == "small"
+    assert on_gpu is not None and on_gpu.name == "large-v3"
+
+
+def test_a_named_model_is_taken_whatever_its_size(tmp_path: Path) -> None:
+    settings = installed(tmp_path, "small", "large-v3").model_copy(update={"whisper_model": "large-v3"})
+    model = find_model(settings)
+    assert model is not None and model.directory == models_root(settings) / "large-v3"
+
+
+def test_a_directory_is_called_by_a_name_that_says_something(tmp_path: Path) -> None:
+    for path, name in (("whisper-vi", "whisper-vi"), ("nano/model", "nano")):
+        (tmp_path / path).mkdir(parents=True)
+        model = find_model(Settings(data=tmp_path, whisper_model=str(tmp_path / path)))
+        assert model is not None and model.name == name
+
+
+@pytest.mark.parametrize(("name", "code"), [("small", Code.NOT_INSTALLED), ("gpt", Code.NOT_FOUND)])
+def test_a_named_model_that_is_not_here_says_what_to_do(tmp_path: Path, name: str, code: Code) -> None:
+    with pytest.raises(VoiceError) as caught:
+        choose_engines(Settings(data=tmp_path, whisper_model=name))
+    assert caught.value.code is code
+    assert (caught.value.facts.get("install") == f"voxline models pull {name}") == (code is Code.NOT_INSTALLED)
+
+
+def test_the_settings_reach_the_engines(tmp_path: Path) -> None:
+    settings = installed(tmp_path, "small").model_copy(
+        update={"whisper_threads": 7, "whisper_languages": ("en", "vi"), "synthesizers": 3, "engine_memory_mb": 512}
+    )
+    specs = {spec.name: spec for spec in choose_engines(settings)}
+    assert specs[WHISPER].options["threads"] == 7 and specs[WHISPER].options["languages"] == ["en", "vi"]
+    assert specs[ESPEAK].processes == 3
+    assert all(spec.memory_bytes == 512 << 20 for spec in specs.values())

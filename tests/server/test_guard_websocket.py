@@ -1,0 +1,249 @@
+"""WebSockets under abuse: clients that never read, freeze, flood, fragment or send too much (rows S1, S2, S4, S6)."""
+
+import asyncio
+import os
+import socket
+import struct
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.server.serving import Message, Receive, Send, Wire, lifespan, serving, until, wire
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+TEXT, BINARY, CONTINUATION, PING = 1, 2, 0, 9
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int = 0) -> bytes:
+    """One client frame, masked with zeros."""
+    head = bytes([fin << 7 | reserved << 4 | opcode])
+    if len(payload) < 126:
+        head += bytes([0x80 | len(payload)])
+    elif len(payload) < 65536:
+        head += struct.pack("!BH", 0x80 | 126, len(payload))
+    else:
+        head += struct.pack("!BQ", 0x80 | 127, len(payload))
+    return head + bytes(4) + payload
+
+
+class Recorder:
+    """An application that notes what it gets, can be told to send, and when its session is over."""
+
+    def __init__(self, *, read: bool = True, send: bytes = b"") -> None:
+        self.sizes: list[int] = []
+        self.code: int | None = None
+        self.over = asyncio.Event()
+        self.reading = asyncio.Event()
+        if read:
+            self.reading.set()
+        self._send = send
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        try:
+            await receive()
+            await send({"type": "websocket.accept"})
+            while self._send:
+                await send({"type": "websocket.send", "bytes": self._send})
+            while self.code is None:
+                await self.reading.wait()
+                message = await receive()
+                if message["type"] == "websocket.disconnect":
+                    self.code = message["code"]
+                else:
+                    self.sizes.append(len(message.get("bytes") or message["text"].encode()))
+        except OSError:
+            pass  # how uvicorn tells a sender that the client has gone
+        finally:
+            self.over.set()
+
+
+@asynccontextmanager
+async def upgraded(port: int) -> AsyncIterator[Wire]:
+    """A raw connection past its handshake."""
+    async with wire(port) as client:
+        await client.send(UPGRADE)
+        assert b" 101 " in await client.answer()
+        yield client
+
+
+async def closing_code(client: Wire) -> int:
+    """The code of the close frame that comes, other frames skipped."""
+    async with asyncio.timeout(5):
+        while True:
+            head = await client.reader.readexactly(2)
+            payload = await client.reader.readexactly(head[1])
+            if head[0] & 15 == 8:
+                return int(struct.unpack("!H", payload[:2])[0])
+
+
+async def test_deflate_is_not_negotiated() -> None:
+    async with serving(Recorder()) as served, connect(f"ws://127.0.0.1:{served.port}/ws") as client:
+        assert "Sec-WebSocket-Extensions" not in client.response.headers  # type: ignore[union-attr]
+
+
+async def test_a_deflate_bomb_is_refused() -> None:
+    """M8: 15 KB that would be 15 MiB; the bit that says "compressed" was never agreed on."""
+    bomb = zlib.compress(bytes(15 << 20))
+    async with serving(Recorder()) as served, upgraded(served.port) as client:
+        await client.send(frame(BINARY, bomb, reserved=4))
+        assert await closing_code(client) == 1002
+
+
+@pytest.mark.parametrize("size", [256 * 1024, 256 * 1024 + 1])
+async def test_a_message_may_have_256_kib(size: int) -> None:
+    app = Recorder()
+    async with serving(app) as served, connect(f"ws://127.0.0.1:{served.port}/ws", max_size=None) as client:
+        await client.send(bytes(size))
+        if size <= 256 * 1024:
+            await until(lambda: app.sizes == [size])
+        else:
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.recv()
+            assert closed.value.rcvd and closed.value.rcvd.code == 1009
+
+
+async def test_fragments_add_up_to_the_same_limit() -> None:
+    async with serving(Recorder()) as served, upgraded(served.port) as client:
+        await client.send(frame(BINARY, bytes(200_000), fin=False))
+        await client.send(frame(CONTINUATION, bytes(200_000), fin=False))
+        assert await closing_code(client) == 1009
+
+
+async def test_empty_fragments_without_end_are_refused() -> None:
+    async with serving(Recorder()) as served, upgraded(served.port) as client:
+        await client.send(frame(BINARY, b"", fin=False) + frame(CONTINUATION, b"", fin=False) * 2000)
+        assert await closing_code(client) == 1009
+
+
+async def test_a_message_in_pieces_arrives_whole() -> None:
+    app = Recorder()
+    async with serving(app) as served, upgraded(served.port) as client:
+        await client.send(frame(BINARY, b"ab", fin=False) + frame(PING, b"x") + frame(CONTINUATION, b"cd"))
+        await until(lambda: app.sizes == [4])
+
+
+async def test_a_flood_of_tiny_frames_waits_as_bytes_and_is_all_delivered() -> None:
+    """S4: what the application has not asked for is not turned into events by the ten thousand."""
+    app = Recorder(read=False)
+    async with serving(app) as served, upgraded(served.port) as client:
+        await client.send(frame(BINARY, b"x") * 30_000)
+        protocol = next(iter(served.connections.connections))
+        await until(lambda: protocol.read_paused)  # type: ignore[union-attr]
+        assert protocol.queue.qsize() < 3000  # type: ignore[union-attr]
+        app.reading.set()
+        await until(lambda: len(app.sizes) == 30_000)
+
+
+async def test_a_client_that_pings_and_never_reads_does_not_fill_our_buffer() -> None:
+    async with serving(Recorder(), tcp_user_timeout=30) as served, wire(served.port) as client:
+        own = client.writer.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.send(UPGRADE)
+        await until(lambda: len(served.connections.tasks) == 1)
+        protocol = next(iter(served.connections.connections))
+        for _ in range(100):
+            await client.send(frame(PING, bytes(125)) * 1000)
+        assert protocol.transport.get_write_buffer_size() < 1 << 20
+
+
+async def test_a_client_that_never_reads_is_freed_by_the_tcp_timeout() -> None:
+    """M1, M3: neither pings nor a close frame get through a full buffer; the socket option does."""
+    app = Recorder(send=bytes(32768))
+    async with serving(app, tcp_user_timeout=1.0) as served, wire(served.port) as client:
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.send(UPGRADE)
+        async with asyncio.timeout(15):
+            await app.over.wait()
+        await until(lambda: served.connections.held("127.0.0.1") == 0)
+
+
+async def test_a_frozen_client_is_freed_by_the_ping() -> None:
+    """M4: the connection is fine, nobody answers."""
+    app = Recorder()
+    async with serving(app, ping_interval=0.2, ping_timeout=0.3) as served, upgraded(served.port):
+        async with asyncio.timeout(5):
+            await app.over.wait()
+        await until(lambda: served.connections.held("127.0.0.1") == 0)
+
+
+async def test_a_frozen_client_in_mid_speech_is_freed_by_the_ping_too() -> None:
+    """The close frame would wait behind the speech: the connection is aborted."""
+    app = Recorder(send=bytes(32768))
+    async with serving(app, ping_interval=0.2, ping_timeout=0.3) as served, wire(served.port) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.send(UPGRADE)
+        async with asyncio.timeout(5):
+            await app.over.wait()
+
+
+async def test_pings_become_rarer_while_nothing_is_said_and_frequent_again_after() -> None:
+    gaps: list[float] = []
+    async with serving(Recorder(), ping_interval=10.0) as served, upgraded(served.port) as client:
+        protocol = next(iter(served.connections.connections))
+        gaps.append(protocol._ping_gap)  # type: ignore[union-attr]
+        for _ in range(4):
+            protocol.schedule_ping()  # type: ignore[union-attr]
+            gaps.append(protocol._ping_gap)  # type: ignore[union-attr]
+        await client.send(frame(BINARY, b"x"))
+        await until(lambda: protocol._heard)  # type: ignore[union-attr]
+        protocol.schedule_ping()  # type: ignore[union-attr]
+        gaps.append(protocol._ping_gap)  # type: ignore[union-attr]
+    assert gaps == [10.0, 20.0, 40.0, 60.0, 60.0, 10.0]
+
+
+@pytest.mark.parametrize("extra", [b"long: " + b"x" * 9000, b"\r\n".join(b"h%d: x" % n for n in range(200))])
+async def test_a_handshake_with_too_much_in_it_does_not_stay_open(extra: bytes) -> None:
+    async with serving(Recorder()) as served, wire(served.port) as client:
+        await client.send(UPGRADE[:-2] + extra + b"\r\n\r\n")
+        assert await client.gone(within=3) < 2
+        await until(lambda: served.connections.held("127.0.0.1") == 0)
+
+
+@pytest.mark.parametrize("how", ["fin", "rst", "close frame"])
+async def test_a_client_that_leaves_frees_its_place_at_once(how: str) -> None:
+    app = Recorder()
+    async with serving(app) as served:
+        client = socket.create_connection(("127.0.0.1", served.port))
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(client, UPGRADE)
+        assert b" 101 " in await loop.sock_recv(client, 4096)
+        if how == "rst":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif how == "close frame":
+            await loop.sock_sendall(client, frame(8, struct.pack("!H", 1000)))
+        if how != "close frame":
+            client.close()
+        async with asyncio.timeout(2):
+            await app.over.wait()
+        assert app.code == {"fin": 1005, "rst": 1005, "close frame": 1000}[how]
+        await until(lambda: served.connections.held("127.0.0.1") == 0, within=2)
+        client.close()
+
+
+async def test_invalid_text_is_closed_with_1007() -> None:
+    async with serving(Recorder()) as served, upgraded(served.port) as client:
+        await client.send(frame(TEXT, b"\xff\xfe"))
+        assert await closing_code(client) == 1007
+
+
+async def test_random_bytes_after_the_handshake_end_the_connection_and_nothing_else() -> None:
+    app = Recorder()
+    async with serving(app) as served:
+        for _ in range(20):
+            async with upgraded(served.port) as client:
+                await client.send(b"\xf7" + os.urandom(2000))  # a reserved opcode, then anything
+                await client.gone(within=5)
+        await until(lambda: served.connections.held("127.0.0.1") == 0)
