@@ -1,0 +1,43 @@
+"""`python -m loadtest SCENARIO...`: measure, show a table, keep JSON and a picture."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from loadtest.report import Report
+from loadtest.scenarios import SCENARIOS
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command()
+def main(
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(help="What to measure: " + ", ".join(SCENARIOS) + "; all when none is named.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Directory for results.json and results.png.")] = Path("loadtest/results"),
+) -> None:
+    """Measure what callers of a Voxline server feel, on this machine.
+
+    Starts servers of its own on free loopback ports and stops them again. Example: `python -m loadtest overhead speech`
+    """
+    wanted = scenarios or list(SCENARIOS)
+    unknown = [name for name in wanted if name not in SCENARIOS]
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}; choose from {', '.join(SCENARIOS)}")
+    console, report = Console(), Report()
+    try:
+        for name in wanted:
+            console.print(f"[bold]{name}[/bold]  {(SCENARIOS[name].__doc__ or '').splitlines()[0]}")
+            SCENARIOS[name](report)
+    except KeyboardInterrupt:
+        console.print("stopped; reporting what was measured so far")
+    console.print(report.table())
+    for path in report.save(out):
+        console.print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,56 @@
+"""The floor: the same engines in a bare loop, without a server, so that a server's figure becomes a ratio."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from engines.stt import faster_whisper
+from engines.tts import espeak
+from loadtest.recordings import RATE, Recording
+from loadtest.stats import Row, Summary
+from protocol.requests import Decode, Speak
+
+ROUNDS = 5
+
+
+def _timed(work: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+    work()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def decode_floor(directory: Path, recordings: list[Recording], threads: int) -> Row:
+    """How long the recogniser takes for one utterance when nobody else asks."""
+    engine = faster_whisper.factory({"directory": str(directory), "threads": threads})
+    times: list[float] = []
+    for recording in recordings:
+        for utterance in recording.utterances:
+            span = recording.pcm[int(utterance.start * RATE) * 2 : int(utterance.end * RATE) * 2]
+            times += _timed(partial(engine.recognize, [Decode(span, language="en")]), rounds=2)
+    engine.close()
+    summary = Summary.of(times)
+    return Row(
+        "floor: one decode",
+        1,
+        {"decode_p50_s": summary.p50, "decode_p95_s": summary.p95, "decode_worst_s": summary.worst},
+    )
+
+
+def speech_floor(text: str) -> Row:
+    """How long espeak-ng takes for the first sound and for all of a text, in this process."""
+    engine = espeak.factory({})
+    voice = next(v.id for v in engine.describe().voices if v.language.startswith("en"))
+    request = Speak(text, voice)
+    whole = Summary.of(_timed(lambda: list(engine.speak(request)), 20))
+    first = Summary.of(_timed(lambda: next(iter(engine.speak(request))), 20))
+    engine.close()
+    return Row(
+        "floor: espeak-ng",
+        1,
+        {"first_p95_s": first.p95, "first_p50_s": first.p50, "whole_p95_s": whole.p95, "whole_p50_s": whole.p50},
+    )

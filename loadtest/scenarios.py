@@ -1,0 +1,307 @@
+"""What can be measured, one function a question; each adds its rows, with the target it is held against."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from loadtest import floor
+from loadtest.idle import idle
+from loadtest.listeners import Heard, finalize_round_trips, listen, listen_bytes
+from loadtest.recordings import CHECKPOINT, RATE, Recording, record, recordings
+from loadtest.report import Report
+from loadtest.speakers import TEXT, Spoken, calls, merge, speak
+from loadtest.stats import Row, Summary
+from loadtest.subject import Subject, running
+from loadtest.swarm import swarm
+
+
+def spread(stem: str, values: list[float]) -> dict[str, float]:
+    """Median, 95th percentile and worst of some seconds, named for a report."""
+    summary = Summary.of(values)
+    return {f"{stem}_p50_s": summary.p50, f"{stem}_p95_s": summary.p95, f"{stem}_worst_s": summary.worst}
+
+
+async def _round_trips(job: tuple[str, str, int, float]) -> Heard:
+    url, key, rounds, delay = job
+    return await finalize_round_trips(url, key, rounds=rounds, started=delay)
+
+
+async def _listen(job: tuple[str, str, Recording, dict[str, object], float, bool]) -> Heard:
+    url, key, recording, config, delay, stop = job
+    await asyncio.sleep(delay)
+    return await listen(url, key, recording, config=config, stop_after_speech=stop)
+
+
+async def _speak(job: tuple[str, str, int]) -> Spoken:
+    url, key, turns = job
+    return await speak(url, key, turns=turns)
+
+
+def overhead(report: Report, *, streams: tuple[int, ...] = (1, 100), rounds: int = 10) -> None:
+    """Server over an engine that does nothing: from `finalize` to its final, minus nothing."""
+    with running(null=True) as subject:
+        for count in streams:
+            jobs = [(f"{subject.ws}/v1/stream", subject.key, rounds, index / count) for index in range(count)]
+            heard = swarm(_round_trips, jobs, per_process=50)
+            times = [value for one in heard for value in one.final]
+            limit = 0.005 if count == 1 else 0.025
+            figures = spread("final", times) | _health(heard)
+            met = bool(times) and figures["final_p95_s"] <= limit and not figures["errors"]
+            report.add(
+                Row("overhead of the server (null engine)", count, figures, f"p95 <= {limit * 1000:.0f} ms", met)
+            )
+
+
+def _health(heard: list[Heard]) -> dict[str, float]:
+    return {
+        "errors": float(sum(len(one.errors) for one in heard)),
+        "caller_late_worst_s": max((one.late for one in heard), default=0.0),
+    }
+
+
+def frames(report: Report, *, streams: int = 100, seconds: float = 20.0) -> None:
+    """Paced 20 ms frames through protocol, resampling and ring buffer, with nothing to detect: streams a core."""
+    quiet = Recording(bytes(int(seconds * RATE) * 2), ())
+    quiet_config: dict[str, object] = {"vad": False, "interim_results": False}
+    for name, config in (
+        ("16 kHz PCM", quiet_config),
+        ("48 kHz PCM, resampled", quiet_config | {"sample_rate": 48000}),
+    ):
+        resampled = "sample_rate" in config
+        recording = Recording(quiet.pcm * 3, ()) if resampled else quiet
+        with running(null=True) as subject:
+            cpu, began = subject.web_cpu(), time.monotonic()
+            job = partial(_paced, bytes_a_frame=1920 if resampled else 640)
+            heard = swarm(
+                job,
+                [(f"{subject.ws}/v1/stream", subject.key, recording, config) for _ in range(streams)],
+                per_process=50,
+            )
+            used, lasted = subject.web_cpu() - cpu, time.monotonic() - began
+        count = streams * seconds / 0.02
+        figures = {
+            "frame_us": used / count * 1e6,
+            "streams_a_core": streams * seconds / used,
+            "took_s": lasted,
+        } | _health(heard)
+        met = figures["streams_a_core"] >= 250 and not figures["errors"]
+        report.add(Row(f"20 ms frames, {name}, VAD off", streams, figures, ">= 250 streams a core", met))
+
+
+async def _paced(job: tuple[str, str, Recording, dict[str, object]], *, bytes_a_frame: int) -> Heard:
+    url, key, recording, config = job
+    return await listen_bytes(url, key, recording.pcm, bytes_a_frame=bytes_a_frame, config=config)
+
+
+def vad(report: Report, *, streams: tuple[int, ...] = (16, 32), seconds: float = 20.0) -> None:
+    """CPU of speech detection: speech through the real detector against as many streams of digital silence."""
+    speech = _speech_only(seconds)
+    for count in streams:
+        with running(null=True, environment={"LOADTEST_DETECTOR": "silero"}) as subject:
+            costs = {}
+            for name, recording in (("speech", speech), ("silence", Recording(bytes(int(seconds * RATE) * 2), ()))):
+                cpu = subject.cpu()
+                config: dict[str, object] = {"interim_results": False}
+                jobs = [
+                    (f"{subject.ws}/v1/stream", subject.key, recording, config, index * 0.011, False)
+                    for index in range(count)
+                ]
+                swarm(_listen, jobs, per_process=32)
+                costs[name] = (subject.cpu() - cpu) / (count * seconds) * 100
+        figures = {
+            "speech_pct": costs["speech"] - costs["silence"],
+            "all_of_speech_pct": costs["speech"],
+            "silence_pct": costs["silence"],
+        }
+        report.add(
+            Row(
+                "voice activity detection, of a core a stream", count, figures, "<= 0.3 %", figures["speech_pct"] <= 0.3
+            )
+        )
+
+
+def _speech_only(seconds: float) -> Recording:
+    recording = record([u.text for r in recordings(6) for u in r.utterances], pause=0.1, lead=0.1)
+    pcm = recording.pcm
+    while len(pcm) < int(seconds * RATE) * 2:
+        pcm += recording.pcm
+    return Recording(pcm[: int(seconds * RATE) * 2], ())
+
+
+def connections(report: Report, *, count: int = 10_000, seconds: float = 20.0) -> None:
+    """Idle connections: memory of each, CPU of all."""
+    with running(null=True) as subject:
+        figures = asyncio.run(idle(subject, count, seconds))
+    met = figures["each_kib"] <= 30 and figures["cpu_pct"] < 1 and not figures["lost"]
+    report.add(Row("idle connections", count, figures, "<= 30 KiB each, < 1 % CPU", met))
+
+
+def endpoint(
+    report: Report, *, model: Path = CHECKPOINT, streams: tuple[int, ...] = (1, 4), silence_ms: int = 500
+) -> None:
+    """End of speech to final by voice activity, with the real recogniser and partials on."""
+    with running(environment=_with(model)) as subject:
+        for count in streams:
+            heard = _conversation(subject, count, {"vad": {"min_silence_ms": silence_ms}}, stop=False)
+            figures = _felt(heard, subject)
+            limit = silence_ms / 1000 + 0.05
+            met = figures["final_p95_s"] <= limit and not figures["errors"]
+            report.add(Row("speech to final at the endpoint", count, figures, f"p95 <= {limit * 1000:.0f} ms", met))
+    report.add(floor.decode_floor(model, recordings(2), 1))
+
+
+def capacity(
+    report: Report, *, model: Path = CHECKPOINT, objective_s: float = 1.0, most: int = 64, partials: bool = True
+) -> None:
+    """The most continuous streams whose finals stay within the objective; doubles the step, then halves it."""
+    good, bad, step = 0, most + 1, 4
+    with running(environment=_with(model)) as subject:
+        while bad - good > 1 and step:
+            count = min(good + step, bad - 1)
+            heard = _conversation(
+                subject, count, {"interim_results": partials, "vad": {"min_silence_ms": 400}}, stop=False
+            )
+            figures = _felt(heard, subject)
+            met = figures["final_p95_s"] <= objective_s and not figures["errors"]
+            name = "capacity, with partials" if partials else "capacity, finals only"
+            report.add(Row(name, count, figures, f"p95 <= {objective_s:.1f} s", met))
+            good, bad = (count, bad) if met else (good, count)
+            step = step * 2 if met and bad > most else max(1, (bad - good) // 2)
+            if count == most and met:
+                break
+
+
+def _with(model: Path) -> dict[str, str]:
+    return {"VOXLINE_WHISPER_MODEL": str(model)}
+
+
+def _conversation(subject: Subject, count: int, config: dict[str, object], *, stop: bool) -> list[Heard]:
+    made = recordings(min(count, 8))
+    jobs = [
+        (f"{subject.ws}/v1/stream", subject.key, made[index % len(made)], config, 3.0 * index / count, stop)
+        for index in range(count)
+    ]
+    return swarm(_listen, jobs, per_process=25)
+
+
+def _felt(heard: list[Heard], subject: Subject) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for stem, pick in (
+        ("final", lambda h: h.final),
+        ("first_partial", lambda h: h.first_partial),
+        ("partial_gap", lambda h: h.partial_gap),
+    ):
+        figures |= spread(stem, [value for one in heard for value in pick(one)])
+    wanted = [text for one in heard for text in one.wanted]
+    got = [text for one in heard for text in one.texts]
+    figures["utterances"] = float(len(got))
+    figures["missing"] = float(len(wanted) - len(got))
+    figures["server_mib"] = subject.rss() / 2**20
+    return figures | _health(heard)
+
+
+def speech(report: Report) -> None:
+    """Speech out with espeak-ng: first audio alone, then among 16 paced listeners and 8 synchronous callers."""
+    report.add(floor.speech_floor(TEXT))
+    with running() as subject:
+        url = f"{subject.ws}/v1/stream/tts"
+        alone = asyncio.run(_alone(url, subject.key))
+        figures = spread("first_audio", alone.first_audio) | {"errors": float(len(alone.errors))}
+        report.add(Row("speech out, unloaded", 1, figures, "p95 <= 5 ms", figures["first_audio_p95_s"] <= 0.005))
+        for output, limit in (("wav", 0.030), ("mp3", 0.090)):
+            done = asyncio.run(calls(subject.http, subject.key, callers=1, rounds=40, output=output))
+            figures = (
+                spread("whole", done.whole)
+                | spread("first_audio", done.first_audio)
+                | {"errors": float(len(done.errors))}
+            )
+            report.add(
+                Row(
+                    f"300 characters, {output}",
+                    1,
+                    figures,
+                    f"p95 <= {limit * 1000:.0f} ms",
+                    figures["whole_p95_s"] <= limit,
+                )
+            )
+        _under_load(report, subject, url)
+
+
+async def _alone(url: str, key: str) -> Spoken:
+    return merge([await speak(url, key, text="Hello, this is one clause.", turns=20, pace=False) for _ in range(3)])
+
+
+def _under_load(report: Report, subject: Subject, url: str) -> None:
+    async def together() -> tuple[Spoken, Spoken]:
+        listeners = asyncio.gather(*(speak(url, subject.key, turns=1) for _ in range(16)))
+        callers = await calls(subject.http, subject.key, callers=8, rounds=10)
+        return merge(await listeners), callers
+
+    listeners, callers = asyncio.run(together())
+    first = listeners.first_audio + callers.first_audio
+    figures = spread("first_audio", first) | spread("underrun", listeners.underrun)
+    figures["errors"] = float(len(listeners.errors) + len(callers.errors))
+    met = figures["first_audio_p95_s"] <= 0.050 and not figures["errors"]
+    report.add(Row("speech out, 16 listeners and 8 callers", 24, figures, "p95 <= 50 ms", met))
+
+
+def fanout(report: Report, *, streams: int = 200) -> None:
+    """CPU of the web process for each 20 ms of paced sound, many listeners at once."""
+    with running() as subject:
+        cpu = subject.web_cpu()
+        spoken = merge(
+            swarm(_speak, [(f"{subject.ws}/v1/stream/tts", subject.key, 1) for _ in range(streams)], per_process=50)
+        )
+        used = subject.web_cpu() - cpu
+    figures = {"frame_us": used / max(spoken.audio_s / 0.02, 1) * 1e6} | spread("underrun", spoken.underrun)
+    figures["errors"] = float(len(spoken.errors))
+    report.add(Row("paced listeners, a 20 ms frame", streams, figures, "<= 25 us", figures["frame_us"] <= 25))
+
+
+def churn(report: Report, *, sessions: int = 20_000, at_once: int = 40) -> None:
+    """Sessions that come, send three seconds of sound and go: what is left in memory of each."""
+    loud = Recording((bytes([0, 0x20, 0, 0xE0]) * (RATE // 2)) * 3, ())
+    with running(null=True) as subject:
+        asyncio.run(_come_and_go(subject, loud, min(2000, sessions // 4), at_once))
+        before = subject.rss()
+        began = time.monotonic()
+        failed = asyncio.run(_come_and_go(subject, loud, sessions, at_once))
+        figures = {
+            "left_each_kib": (subject.rss() - before) / 1024 / sessions,
+            "sessions_a_second": sessions / (time.monotonic() - began),
+            "errors": float(failed),
+            "open_files": float(subject.process.num_fds()),
+            "threads": float(subject.process.num_threads()),
+        }
+    report.add(Row("sessions that come and go", sessions, figures, "< 1 KiB left each", figures["left_each_kib"] < 1))
+
+
+async def _come_and_go(subject: Subject, recording: Recording, sessions: int, at_once: int) -> int:
+    failed = 0
+    turn = iter(range(sessions))
+
+    async def caller() -> None:
+        nonlocal failed
+        for _ in turn:
+            heard = await listen_bytes(
+                f"{subject.ws}/v1/stream", subject.key, recording.pcm, bytes_a_frame=32_000, config={}, paced=False
+            )
+            failed += bool(heard.errors)
+
+    await asyncio.gather(*(caller() for _ in range(at_once)))
+    return failed
+
+
+SCENARIOS: dict[str, Callable[[Report], None]] = {
+    "overhead": overhead,
+    "frames": frames,
+    "vad": vad,
+    "idle": connections,
+    "endpoint": endpoint,
+    "capacity": capacity,
+    "speech": speech,
+    "fanout": fanout,
+    "churn": churn,
+}

@@ -1,0 +1,122 @@
+"""Callers that have text spoken: over `/v1/stream/tts`, and by the synchronous `POST /v1/tts`."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+TEXT = (
+    "The quick brown fox jumps over the lazy dog near the river bank, and then it runs home. "
+    "Nobody saw where it went, but the farmer heard a noise. In the morning, there were small tracks "
+    "across the fresh snow, leading from the old barn to the edge of the dark forest beyond the northern hill side."
+)[:300]
+VOICE = "hn_female_ngochuyen_full_48k-fhg"
+BYTES_PER_SECOND = 2 * 16000
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What callers felt: seconds, and bytes of sound received."""
+
+    first_audio: list[float] = field(default_factory=list)  # text sent -> first sound
+    whole: list[float] = field(default_factory=list)  # request sent -> last byte
+    underrun: list[float] = field(default_factory=list)  # silence a player would have heard, per caller
+    frames: int = 0
+    audio_s: float = 0.0
+    errors: list[str] = field(default_factory=list)
+
+
+async def speak(url: str, key: str, *, text: str = TEXT, turns: int = 1, pace: bool = True) -> Spoken:
+    """Have ``text`` spoken ``turns`` times over one stream, playing the sound as it comes."""
+    spoken = Spoken()
+    config = {"language": "en", "format": "pcm_s16le", "sample_rate": 16000, "pace": pace}
+    try:
+        async with connect(url, additional_headers={"Authorization": f"Bearer {key}"}, compression=None) as socket:
+            await socket.send(json.dumps(config))
+            await socket.recv()
+            for _ in range(turns):
+                await _turn(socket, text, spoken)
+            await socket.send(json.dumps({"action": "stop"}))
+            async for _ in socket:
+                continue
+    except (OSError, WebSocketException) as failure:
+        spoken.errors.append(f"{type(failure).__name__}: {failure}")
+    return spoken
+
+
+async def _turn(socket: ClientConnection, text: str, spoken: Spoken) -> None:
+    asked = time.monotonic()
+    await socket.send(json.dumps({"text": text}))
+    await socket.send(json.dumps({"action": "flush"}))
+    began = 0.0
+    played = underrun = 0.0
+    async for message in socket:
+        now = time.monotonic()
+        if isinstance(message, bytes):
+            if not began:
+                began = now
+                spoken.first_audio.append(now - asked)
+            underrun += max(0.0, now - (began + underrun + played))
+            played += len(message) / BYTES_PER_SECOND
+            spoken.frames += 1
+            continue
+        answer = json.loads(message)
+        if "error" in answer:
+            spoken.errors.append(str(answer["error"]))
+            return
+        if answer.get("event") == "done":
+            break
+    spoken.whole.append(time.monotonic() - asked)
+    spoken.underrun.append(underrun)
+    spoken.audio_s += played
+
+
+async def call(base: str, key: str, *, rounds: int, output: str = "wav", text: str = TEXT) -> Spoken:
+    """``rounds`` synchronous calls one after another over one kept connection."""
+    spoken = Spoken()
+    body = {"text": text, "mode": "sync", "voiceCode": VOICE, "outputFormat": output, "sampleRate": 22050}
+    headers = {"Authorization": f"Bearer {key}", "App-Id": "loadtest"}
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as client:
+        for _ in range(rounds):
+            await _one_call(client, body, spoken)
+    return spoken
+
+
+async def _one_call(client: httpx.AsyncClient, body: dict[str, object], spoken: Spoken) -> None:
+    asked = time.monotonic()
+    try:
+        async with client.stream("POST", "/v1/tts", json=body) as reply:
+            if reply.status_code != 200:
+                spoken.errors.append(f"{reply.status_code} {(await reply.aread())[:200]!r}")
+                return
+            began = False
+            async for chunk in reply.aiter_raw():
+                if chunk and not began:
+                    began = True
+                    spoken.first_audio.append(time.monotonic() - asked)
+        spoken.whole.append(time.monotonic() - asked)
+    except httpx.HTTPError as failure:
+        spoken.errors.append(f"{type(failure).__name__}: {failure}")
+
+
+async def calls(base: str, key: str, *, callers: int, rounds: int, output: str = "wav") -> Spoken:
+    """Several callers at once, each with its own connection."""
+    results = await asyncio.gather(*(call(base, key, rounds=rounds, output=output) for _ in range(callers)))
+    return merge(results)
+
+
+def merge(results: list[Spoken]) -> Spoken:
+    """All callers' figures in one."""
+    whole = Spoken()
+    for result in results:
+        whole.first_audio += result.first_audio
+        whole.whole += result.whole
+        whole.underrun += result.underrun
+        whole.errors += result.errors
+        whole.frames += result.frames
+        whole.audio_s += result.audio_s
+    return whole

@@ -1,0 +1,136 @@
+"""The server being measured: a real process of its own, its key, and what it costs (CPU seconds, resident bytes)."""
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import psutil
+
+START_S = 120.0
+STOP_S = 30.0
+OPEN_FILES = 60_000
+# What a load test needs lifted: all its callers come from one address.
+OPEN_HOUSE = {
+    "VOXLINE_SESSIONS": "20000",
+    "VOXLINE_SESSIONS_PER_KEY": "0",
+    "VOXLINE_SESSIONS_PER_ADDRESS": "0",
+    "VOXLINE_CONNECTIONS_PER_ADDRESS": "0",
+    "VOXLINE_CALLS_PER_KEY": "0",
+}
+
+
+def raise_open_files() -> None:
+    """Allow this process, and those it starts, as many sockets as a test of many connections needs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
+
+
+@dataclass(slots=True)
+class Subject:
+    """A running server and the handles to measure it by."""
+
+    process: psutil.Process
+    port: int
+    key: str
+    log: Path
+    _children: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def http(self) -> str:
+        """Base address for HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        """Base address for WebSockets."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    def web_cpu(self) -> float:
+        """CPU seconds the web process alone has used."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def cpu(self) -> float:
+        """CPU seconds of the web process and every engine process, those that ended included."""
+        for child in self.process.children(recursive=True):
+            try:
+                times = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            self._children[child.pid] = times.user + times.system
+        return self.web_cpu() + sum(self._children.values())
+
+    def rss(self) -> int:
+        """Resident bytes of the web process alone."""
+        return int(self.process.memory_info().rss)
+
+    def engine_pids(self) -> list[int]:
+        """The engine processes."""
+        return [child.pid for child in self.process.children(recursive=True)]
+
+    def metrics(self) -> str:
+        """The server's own view, as Prometheus text."""
+        return httpx.get(f"{self.http}/metrics", timeout=10).text
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(*, null: bool = False, environment: dict[str, str] | None = None) -> Iterator[Subject]:
+    """Start a server in a directory of its own, yield it once it is ready, and stop it cleanly afterwards.
+
+    With ``null`` its engines do nothing, so that all it costs is the server itself.
+    """
+    raise_open_files()
+    with TemporaryDirectory(prefix="voxline-loadtest-") as data:
+        env = {**os.environ, **OPEN_HOUSE, **(environment or {})}
+        key = subprocess.run(
+            [sys.executable, "-m", "server.cli", "keys", "create", "--data", data],
+            env=env, check=True, capture_output=True, text=True,
+        ).stdout.strip()  # fmt: skip
+        port, log = free_port(), Path(data) / "server.log"
+        module = ["-m", "loadtest.null_server"] if null else ["-m", "server.cli", "serve"]
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [sys.executable, *module, "--port", str(port), "--data", data],
+                env=env, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            try:
+                _until_ready(server, port, log)
+                yield Subject(psutil.Process(server.pid), port, key, log)
+            finally:
+                server.send_signal(signal.SIGTERM)
+                try:
+                    server.wait(STOP_S)
+                except subprocess.TimeoutExpired:
+                    server.kill()
+                    server.wait()
+
+
+def _until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise SystemExit(f"the server ended with {server.returncode}:\n{log.read_text()[-2000:]}")
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise SystemExit(f"the server was not ready after {START_S:.0f} s:\n{log.read_text()[-2000:]}")
