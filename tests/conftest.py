@@ -1,0 +1,27 @@
+"""What every test shares: the repository root, and a guard against tests that reach the network by a model hub."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtest.recordings import CHECKPOINT
+from loadtest.subject import Subject, running
+
+# Set before any test imports a library that would look a model up: a test that needs a download is a defect.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout the tests run in."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Subject]:
+    """A real server process with the demonstration recogniser, for all tests of this worker that only talk to it."""
+    with running(environment={"VOXLINE_WHISPER_MODEL": str(CHECKPOINT), "VOXLINE_ANONYMOUS_PER_DAY": "0"}) as subject:
+        yield subject

@@ -1,0 +1,59 @@
+"""The documents' tables are the code's own: they are compared here, and written by running this file as a program."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.dialects import stt_ai
+from protocol.errors import Code
+from server.settings import settings_table
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def errors_table() -> str:
+    """Every error of a live session: its code, HTTP status and close code."""
+    rows = ["| code | HTTP status | close code |", "|---|---|---|"]
+    rows += [f"| `{code.value}` | {stt_ai.ERRORS[code][0]} | {stt_ai.ERRORS[code][1]} |" for code in Code]
+    return "\n".join(rows)
+
+
+TABLES = {("README.md", "settings"): settings_table, ("docs/streaming.md", "errors"): errors_table}
+
+
+def parts(document: str, name: str) -> tuple[str, str, str]:
+    """What stands before, in and after the marked place of a document."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.fullmatch(rf"(.*<!-- {name} -->\n)(.*)(<!-- /{name} -->.*)", text, re.DOTALL)
+    assert found, f"{document} has no place for {name}"
+    return found[1], found[2], found[3]
+
+
+@pytest.mark.parametrize(("document", "name"), TABLES)
+def test_the_tables_in_the_documents_are_the_codes(document: str, name: str) -> None:
+    """`python -m tests.test_docs` writes them anew."""
+    assert parts(document, name)[1].strip() == TABLES[document, name]().strip()
+
+
+def links() -> list[tuple[str, str]]:
+    """Every relative link of the documents."""
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [
+        (str(document.relative_to(ROOT)), link)
+        for document in documents
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(("document", "link"), links())
+def test_links_lead_somewhere(document: str, link: str) -> None:
+    assert (ROOT / document).parent.joinpath(link).exists(), f"{document} links to {link}"
+
+
+if __name__ == "__main__":
+    for (document, name), table in TABLES.items():
+        before, _, after = parts(document, name)
+        (ROOT / document).write_text(f"{before}{table()}\n{after}", encoding="utf-8")
+    sys.stdout.write("written\n")
