@@ -10,11 +10,9 @@ from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
 from protocol.session import LIMITS, Limits
 from stream.admission import Admission, Caller, Slot, presented
-from stream.hearing import Hearing, Shared
+from stream.hearing import KIND, Hearing, Shared
 from stream.meter import Meter
 from stream.socket import Disconnected, SendTimeout, Socket
-
-KIND = "listen"
 
 _log = logging.getLogger(__name__)
 

@@ -48,7 +48,7 @@ def levels(text: str) -> bytes:
 
 
 def _level(character: str) -> int:
-    return 1000 + 10 * (ord(character) % 2000)
+    return 500 + ord(character) % 31_000
 
 
 def read(pcm: bytes, text: str) -> str:
