@@ -97,6 +97,11 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self.ping_timer = self.loop.call_later(max(0.0, self._ping_gap - self.last_ping_rtt), self.send_keepalive_ping)
 
     def keepalive_timeout(self) -> None:
+        if self.read_paused and not self.transport.is_closing():
+            # We do not read, to hold the client back, so its pong may well be waiting behind its audio. A peer that
+            # is gone still shows: in the kernel's keepalive, and in TCP_USER_TIMEOUT (``server.guard.listen``).
+            self.pong_timer = self.loop.call_later(self.ping_timeout or 0.0, self.keepalive_timeout)
+            return
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():  # the close frame waits behind what nobody reads
             self.transport.abort()

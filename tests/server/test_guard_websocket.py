@@ -247,3 +247,17 @@ async def test_random_bytes_after_the_handshake_end_the_connection_and_nothing_e
                 await client.send(b"\xf7" + os.urandom(2000))  # a reserved opcode, then anything
                 await client.gone(within=5)
         await until(lambda: served.connections.held("127.0.0.1") == 0)
+
+
+async def test_a_client_that_is_held_back_is_not_taken_for_dead() -> None:
+    """A caller far ahead of real time was not read from for a while, by design; its pong waited behind its own audio,
+    and the keepalive closed it with 1011 for that."""
+    recorder = Recorder(read=False)
+    async with serving(recorder, ping_interval=0.1, ping_timeout=0.1) as served:
+        async with connect(f"ws://127.0.0.1:{served.port}/ws", compression=None, ping_interval=None) as client:
+            for _ in range(4):
+                await client.send(bytes(1000))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.wait_closed(), 0.8)
+            recorder.reading.set()
+            await until(lambda: len(recorder.sizes) == 4)
