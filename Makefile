@@ -26,13 +26,17 @@ $(VENV)/.python:
 
 # torch goes first and alone: with it in place nothing else asks for another build of it.
 $(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
-	$(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep -E '^torch==' requirements.lock)"
-	$(PIP) install -q -r requirements.lock
-	$(PIP) install -q --no-deps -e .
+	@echo "Setting up $(VENV) (once; some minutes, about 2 GB): torch ..."
+	@$(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep -E '^torch==' requirements.lock)"
+	@echo "  ... the other libraries and engines ..."
+	@$(PIP) install -q -r requirements.lock
+	@$(PIP) install -q --no-deps -e .
+	@echo "  ... done."
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	$(PIP) install -q -r requirements-dev.lock
+	@echo "Adding what the tests need ..."
+	@$(PIP) install -q -r requirements-dev.lock
 	@touch $@
 
 serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:$(PORT)
@@ -41,12 +45,20 @@ serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:$(PORT)
 demo: $(VENV)/.runtime ## stream speech through a real server, hear and see it answer
 	@exec $(BIN)/voxline demo
 
-test: $(VENV)/.dev ## set up and run every check and test
+# The browser tests drive the machine's own Chromium.
+$(VENV)/.system: $(VENV)/.dev
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { [ "`id -u`" = 0 ] && command -v apt-get >/dev/null && echo "Installing Chromium for the browser tests ..." && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  { echo "The browser tests need Chromium. On Debian: apt-get install chromium"; exit 1; }
+	@touch $@
+
+test: $(VENV)/.system ## set up and run every check and test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(WORKERS) -m "not nightly"
 
-test-nightly: $(VENV)/.dev ## the tests with counts that take minutes
+test-nightly: $(VENV)/.system ## the tests with counts that take minutes
 	$(BIN)/pytest -n $(WORKERS) -m nightly
 
 lint: $(VENV)/.dev ## style and types only
