@@ -1,5 +1,7 @@
 """`python -m loadtest SCENARIO...`: measure, show a table, keep JSON and a picture."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +29,7 @@ def main(
     unknown = [name for name in wanted if name not in SCENARIOS]
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}; choose from {', '.join(SCENARIOS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an ordinary exit, so that the servers are stopped too
     console, report = Console(), Report()
     try:
         for name in wanted:

@@ -60,7 +60,7 @@ def record(sentences: list[str], *, voice: str = "en-us", pause: float = 1.2, le
 def recordings(count: int, *, utterances: int = 3, pause: float = 1.2) -> list[Recording]:
     """``count`` different recordings of held-out English sentences; the same ones every time."""
     sentences = held_out_sentences("en", count * utterances, seed=11)
-    voices = ("en-us", "en-us+f3", "en-gb+m3", "en-us+m1")
+    voices = ("en-us", "en-us+f3", "en+m3", "en-us+m1")
     return [
         record(sentences[i * utterances : (i + 1) * utterances], voice=voices[i % len(voices)], pause=pause)
         for i in range(count)

@@ -260,7 +260,8 @@ class Speaker:
         self._tell(saying, len(job.text), end)
         self._made_to = job.offset + len(job.text)
         self._place_marks(self._made_to, end)
-        self._playback.settle()
+        if job.last or not self._jobs:
+            self._playback.settle()
         self._saying = None
         if job.last:
             self._playback.place(end, Kind.DONE, (job.utterance, end if self._began is None else self._began))

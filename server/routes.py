@@ -20,7 +20,7 @@ from accounts.tokens import MAX_SECONDS, MIN_SECONDS, Tokens
 from engines.base import Capabilities, Task
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.fleet import Fleet
-from protocol.dialects import stt_ai, vbee_realtime
+from protocol.dialects import stt_ai, tts_ai, vbee_realtime
 from protocol.errors import Code, VoiceError
 from protocol.fields import parse_object
 from server.gpu import Gpu
@@ -81,9 +81,13 @@ def _others(parts: Parts) -> Asgi:
 
 
 def error_response(path: str, error: VoiceError) -> Response:
-    """An error in the envelope of the dialect that owns the path."""
-    dialect = vbee_realtime if path in CALL_PATHS else stt_ai
-    reply = dialect.error_reply(error)
+    """An error in the envelope of the dialect that owns the path; seed D's paths end with a slash (X2-X4)."""
+    if path.startswith("/v1/") and path.endswith("/"):
+        reply = tts_ai.error_reply(error)
+    elif path in CALL_PATHS:
+        reply = vbee_realtime.error_reply(error)
+    else:
+        reply = stt_ai.error_reply(error)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
     return Response(reply.body, reply.status, headers, media_type=reply.content_type)
 

@@ -262,17 +262,13 @@ class Hearing:
 
     def _open(self, config: ListenConfig) -> None:
         try:
-            self._scheduler = recognizer(
-                self._shared.fleet, config, stt_ai.DEFAULT_MODEL, admitted_by=self._scheduler
-            )
+            self._scheduler = recognizer(self._shared.fleet, config, stt_ai.DEFAULT_MODEL, admitted_by=self._scheduler)
         except VoiceError as error:
             self.fail(error)
             return
         self._config = config
         load, capabilities = self._scheduler.load(), self._scheduler.capabilities
-        self._tell(
-            Ready(self._id, capabilities.engine, capabilities.model, load.realtime_factor, load.queue_delay)
-        )
+        self._tell(Ready(self._id, capabilities.engine, capabilities.model, load.realtime_factor, load.queue_delay))
 
     def _recognition_of_this(self) -> Recognition:
         """What recognises; made when there is something to hear."""

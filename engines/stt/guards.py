@@ -15,7 +15,7 @@ _NO_SPEECH = 0.6
 _LONGEST_PERIOD = 40  # tokens of a repeated phrase
 _LOOP_TOKENS = 8  # a word said four times may be meant; the same with eight tokens or more is a loop
 _LOOP_TURNS = 4
-_LONG_PERIOD = 5  # a phrase this long is a loop when it comes a third time
+_LONG_PERIOD = 3  # a phrase this long is a loop when it comes a third time
 _LONG_PERIOD_TURNS = 3
 
 _LOUD = 0.5  # of the features' scale, 20 dB: how far below the loudest a frame, or a band, may be to be looked at

@@ -1,9 +1,10 @@
 """WebSocket connections that are cheap while idle and let go of a client that does not read."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, cast
 
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -13,11 +14,12 @@ from server.protocols.connections import Connections
 
 _PIECE = 16384  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
 _FRAGMENTS = 1024  # frames of one message
+_TALKING = 5  # messages between two pings that make a client one who talks; keepalives alone do not
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's sans-I/O protocol with pings that back off while nothing is said, aborts where a close would wait
-    behind a full buffer, and bounds on fragments, on queued frames and on pongs nobody takes."""
+    """uvicorn's sans-I/O protocol with rare pings while nothing is said, aborts where a close would wait behind a full
+    buffer, and bounds on fragments, on queued frames and on pongs nobody takes."""
 
     def __init__(
         self,
@@ -29,8 +31,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._guard = cast(Connections, server_state)
         self._unparsed = b""
-        self._heard = True
-        self._ping_gap = self.ping_interval or 0.0
+        self._messages = 0  # since the last ping was planned
+        self._silent = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.client:
@@ -57,6 +59,10 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
                 self.transport.resume_reading()
         return message
 
+    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
+        self._count()
+        return super().send(message)
+
     def _parse(self) -> None:
         """Parse what was read until the application has something to do."""
         while self._unparsed and self.queue.empty() and not self.transport.is_closing():
@@ -64,8 +70,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             super().data_received(piece)
 
     def send_receive_event_to_app(self) -> None:
-        self._heard = True
         super().send_receive_event_to_app()
+        self._count()
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= _FRAGMENTS:
@@ -86,15 +92,23 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         super().start_keepalive()
 
     def schedule_ping(self) -> None:
-        """The next ping: as configured while the client talks, ever rarer to 60 s while it does not.
+        """The next ping: soon where messages flow, so that a client who freezes is found, and rarely where none do.
 
-        A cable that is cut is noticed by the kernel's keepalive meanwhile (``server.guard.listen``).
+        Ten thousand silent clients are too many to ask often: a cable that is cut is noticed by the kernel's keepalive
+        (``server.guard.listen``), and silence itself has its limit in the session.
         """
         interval = self.ping_interval or 0.0
-        longest = max(self._guard.limits.ping_interval_idle, interval)
-        self._ping_gap = interval if self._heard else min(self._ping_gap * 2, longest)
-        self._heard = False
-        self.ping_timer = self.loop.call_later(max(0.0, self._ping_gap - self.last_ping_rtt), self.send_keepalive_ping)
+        self._silent = self._messages < _TALKING
+        self._messages = 0
+        gap = max(interval, self._guard.limits.ping_interval_idle) if self._silent else interval
+        self.ping_timer = self.loop.call_later(max(0.0, gap - self.last_ping_rtt), self.send_keepalive_ping)
+
+    def _count(self) -> None:
+        """A message, either way; with enough of them a silent connection is one that talks."""
+        self._messages += 1
+        if self._messages == _TALKING and self._silent and self.ping_timer is not None:
+            self.ping_timer.cancel()
+            self.schedule_ping()
 
     def keepalive_timeout(self) -> None:
         if self.read_paused and not self.transport.is_closing():

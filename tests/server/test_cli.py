@@ -193,3 +193,4 @@ def test_the_first_start_shows_a_key_and_the_next_does_not(tmp_path: Path) -> No
         assert not SHOWN_ONCE.search(second.banner) and "$VOXLINE_KEY" in second.banner
         taken = voxline("serve", "--port", second.base.rsplit(":", 1)[1], data=tmp_path / "other")
         assert taken.returncode == 1 and "--port" in taken.stderr
+        assert second.end(signal.SIGINT) == 0

@@ -102,6 +102,23 @@ async def test_a_trusted_proxy_may_have_more() -> None:
             assert b" 200 " in await client.answer()
 
 
+@pytest.mark.parametrize(
+    ("trusted", "seen"), [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9"), ("10.0.0.1", "127.0.0.1")]
+)
+async def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(trusted: str, seen: str) -> None:
+    clients: list[str] = []
+
+    async def note(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            clients.append(scope["client"][0])
+        await echo(scope, receive, send)
+
+    async with serving(note, trusted_proxies=trusted) as served, wire(served.port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.9\r\n\r\n")
+        assert b" 200 " in await client.answer()
+    assert clients == [seen]
+
+
 @pytest.mark.parametrize("header", [b"x" * 300_000, b"a: b\r\n" * 20_000], ids=["one line", "many lines"])
 async def test_headers_without_end_are_refused(header: bytes) -> None:
     async with serving(echo) as served, wire(served.port) as client:

@@ -7,11 +7,13 @@ import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from server.protocols.websocket import GuardedWebSocket
 from tests.server.serving import Message, Receive, Send, Wire, lifespan, serving, until, wire
 
 UPGRADE = (
@@ -172,7 +174,8 @@ async def test_a_client_that_never_reads_is_freed_by_the_tcp_timeout() -> None:
 async def test_a_frozen_client_is_freed_by_the_ping() -> None:
     """M4: the connection is fine, nobody answers."""
     app = Recorder()
-    async with serving(app, ping_interval=0.2, ping_timeout=0.3) as served, upgraded(served.port):
+    async with serving(app, ping_interval=0.2, ping_timeout=0.3) as served, upgraded(served.port) as client:
+        await client.send(frame(BINARY, bytes(640)) * 10)
         async with asyncio.timeout(5):
             await app.over.wait()
         await until(lambda: served.connections.held("127.0.0.1") == 0)
@@ -188,19 +191,26 @@ async def test_a_frozen_client_in_mid_speech_is_freed_by_the_ping_too() -> None:
             await app.over.wait()
 
 
-async def test_pings_become_rarer_while_nothing_is_said_and_frequent_again_after() -> None:
-    gaps: list[float] = []
-    async with serving(Recorder(), ping_interval=10.0) as served, upgraded(served.port) as client:
-        protocol = next(iter(served.connections.connections))
-        gaps.append(protocol._ping_gap)  # type: ignore[union-attr]
-        for _ in range(4):
-            protocol.schedule_ping()  # type: ignore[union-attr]
-            gaps.append(protocol._ping_gap)  # type: ignore[union-attr]
-        await client.send(frame(BINARY, b"x"))
-        await until(lambda: protocol._heard)  # type: ignore[union-attr]
-        protocol.schedule_ping()  # type: ignore[union-attr]
-        gaps.append(protocol._ping_gap)  # type: ignore[union-attr]
-    assert gaps == [10.0, 20.0, 40.0, 60.0, 60.0, 10.0]
+async def test_who_talks_is_pinged_often_and_who_is_silent_rarely() -> None:
+    app = Recorder()
+    async with serving(app, ping_interval=10.0) as served, upgraded(served.port) as client:
+        protocol = cast(GuardedWebSocket, next(iter(served.connections.connections)))
+
+        def gap() -> float:
+            assert protocol.ping_timer is not None
+            return round(protocol.ping_timer.when() - protocol.loop.time())
+
+        assert gap() == 60
+        await client.send(frame(BINARY, b"keepalive"))
+        await until(lambda: len(app.sizes) == 1)
+        assert gap() == 60
+        await client.send(frame(BINARY, b"audio") * 10)
+        await until(lambda: len(app.sizes) == 11)
+        assert gap() == 10
+        protocol.schedule_ping()  # as after the pong, still talking
+        assert gap() == 10
+        protocol.schedule_ping()  # and after a silence
+        assert gap() == 60
 
 
 @pytest.mark.parametrize("extra", [b"long: " + b"x" * 9000, b"\r\n".join(b"h%d: x" % n for n in range(200))])
@@ -253,11 +263,13 @@ async def test_a_client_that_is_held_back_is_not_taken_for_dead() -> None:
     """A caller far ahead of real time was not read from for a while, by design; its pong waited behind its own audio,
     and the keepalive closed it with 1011 for that."""
     recorder = Recorder(read=False)
-    async with serving(recorder, ping_interval=0.1, ping_timeout=0.1) as served:
-        async with connect(f"ws://127.0.0.1:{served.port}/ws", compression=None, ping_interval=None) as client:
-            for _ in range(4):
-                await client.send(bytes(1000))
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(client.wait_closed(), 0.8)
-            recorder.reading.set()
-            await until(lambda: len(recorder.sizes) == 4)
+    async with (
+        serving(recorder, ping_interval=0.1, ping_timeout=0.1) as served,
+        connect(f"ws://127.0.0.1:{served.port}/ws", compression=None, ping_interval=None) as client,
+    ):
+        for _ in range(20):
+            await client.send(bytes(1000))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.wait_closed(), 0.8)
+        recorder.reading.set()
+        await until(lambda: len(recorder.sizes) == 20)
