@@ -1,0 +1,1 @@
+"""Checkpoints this project makes itself, with the scripts that make them."""
