@@ -1,12 +1,15 @@
 """Sample-rate conversion: piece by piece for what is live, at once for what is a file.
 
-Live sound goes through libswresample (PyAV's AudioResampler): 1 to 2 ms of lag, the same samples however the input is
-cut. soxr is better still but releases sound in blocks of up to 115 ms, so it serves whole files only.
+Live sound goes through libswresample (a filter graph of PyAV's): 1 to 2 ms of lag, the same samples however the input
+is cut. soxr is better still but releases sound in blocks of up to 115 ms, so it serves whole files only.
 """
+
+from collections.abc import Iterator
 
 import av
 import numpy as np
 import soxr
+from av.filter import Graph
 
 
 class Resampler:
@@ -19,23 +22,27 @@ class Resampler:
     def __init__(self, source: int, target: int) -> None:
         self.source = source
         self.target = target
-        self._swr: av.AudioResampler | None = None
+        self._graph: Graph | None = None
 
     def push(self, pcm: bytes) -> bytes:
         """What is ready of the sound so far, at the target rate."""
         if self.source == self.target or not pcm:
             return pcm
-        if self._swr is None:
-            self._swr = av.AudioResampler(format="s16", layout="mono", rate=self.target)
+        if self._graph is None:
+            self._graph = _graph(self.source, self.target)
         frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // 2)
         frame.sample_rate = self.source
         frame.planes[0].update(pcm)
-        return _joined(self._swr.resample(frame))
+        self._graph.push(frame)
+        return b"".join(_pulled(self._graph))
 
     def flush(self) -> bytes:
         """The rest of the sound; the next ``push`` begins a new one."""
-        swr, self._swr = self._swr, None
-        return b"" if swr is None else _joined(swr.resample(None))
+        graph, self._graph = self._graph, None
+        if graph is None:
+            return b""
+        graph.push(None)
+        return b"".join(_pulled(graph))
 
 
 def resample_file(pcm: bytes, source: int, target: int) -> bytes:
@@ -45,6 +52,25 @@ def resample_file(pcm: bytes, source: int, target: int) -> bytes:
     return bytes(soxr.resample(np.frombuffer(pcm, "<i2"), source, target, quality="HQ").astype("<i2").tobytes())
 
 
-def _joined(frames: list[av.AudioFrame]) -> bytes:
-    """The samples of the frames; a plane's buffer is padded, so only what holds samples is taken."""
-    return b"".join(bytes(memoryview(frame.planes[0])[: 2 * frame.samples]) for frame in frames)
+def _graph(source: int, target: int) -> Graph:
+    """What av.AudioResampler makes, but without a pool of threads (one for each CPU) for every stream."""
+    graph = Graph()
+    graph.threads = 1
+    steps = (
+        graph.add("abuffer", sample_rate=str(source), sample_fmt="s16", channel_layout="mono"),
+        graph.add("aformat", sample_rates=str(target), sample_fmts="s16", channel_layouts="mono"),
+        graph.add("abuffersink"),
+    )
+    graph.link_nodes(*steps).configure()
+    return graph
+
+
+def _pulled(graph: Graph) -> Iterator[bytes]:
+    """The samples that are ready; a plane's buffer is padded, so only what holds samples is taken."""
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        assert isinstance(frame, av.AudioFrame)
+        yield bytes(memoryview(frame.planes[0])[: 2 * frame.samples])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from protocol.agreement import Agreement
 from protocol.effects import Effect, Emit, Finished, Forget, Kind, Recognize
 from protocol.errors import VoiceError
-from protocol.events import Failed, Final, ListenConfig, Partial, SpeechStarted, SpeechStopped
+from protocol.events import Failed, Final, ListenConfig, Partial, SpeechStarted, SpeechStopped, Word
 from protocol.recording import RATE, Recording
 from protocol.requests import Decode, Hypothesis
 
@@ -202,19 +202,24 @@ class Recognition:
                 yield Finished()
 
     def _final(self, utterance: _Utterance, answer: Hypothesis) -> Final:
-        offset = utterance.start / RATE
         return Final(
             text=utterance.agreement.keep(answer.text),
             start=utterance.speech / RATE,
             end=utterance.stopped / RATE,
             utterance=utterance.number,
             language=answer.language or _known(utterance.config.language),
-            words=tuple(replace(word, start=offset + word.start, end=offset + word.end) for word in answer.words),
+            words=tuple(_placed(word, utterance) for word in answer.words),
             last=utterance.last,
         )
 
     def _empty(self, config: ListenConfig, at: int) -> Final:
         return Final("", at / RATE, at / RATE, self._number(), _known(config.language))
+
+
+def _placed(word: Word, utterance: _Utterance) -> Word:
+    """The word in the stream's time. Engines let a first word begin in the quiet before the speech."""
+    start, end, speech = utterance.start / RATE + word.start, utterance.start / RATE + word.end, utterance.speech / RATE
+    return replace(word, start=speech if start < speech < end else start, end=end)
 
 
 def _known(language: str) -> str:

@@ -27,6 +27,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 WEBSOCKET_MAX_BYTES = 256 * 1024
 _BACKLOG = 2048
 _KEEPALIVE_IDLE, _KEEPALIVE_GAP, _KEEPALIVE_COUNT = 8, 5, 4  # with 20 s user timeout, a cut cable shows in 28 s
+_UNSENT_BYTES = 64 * 1024  # the kernel's own buffer, megabytes, would hide a client's pace from the send deadline
 
 log = logging.getLogger("voxline.guard")
 
@@ -124,6 +125,7 @@ def _keep_alive(bound: socket.socket, user_timeout: float) -> None:
         "TCP_KEEPIDLE": _KEEPALIVE_IDLE,
         "TCP_KEEPINTVL": _KEEPALIVE_GAP,
         "TCP_KEEPCNT": _KEEPALIVE_COUNT,
+        "TCP_NOTSENT_LOWAT": _UNSENT_BYTES,
     }
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in options.items():

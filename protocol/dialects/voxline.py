@@ -116,7 +116,8 @@ def config(message: Object) -> SpeakConfig:
     rate = given.pop("sample_rate", DEFAULT_RATES[encoding])
     kbps = given.pop("bitrate", None)
     bitrate = None if kbps is None else 1000 * int(kbps)
-    return SpeakConfig(audio=AudioFormat(encoding, int(rate)), bitrate=bitrate, **given)
+    delay = given.pop("max_buffer_delay_ms", 0) or None  # 0: a clause waits for its end
+    return SpeakConfig(audio=AudioFormat(encoding, int(rate)), bitrate=bitrate, max_buffer_delay_ms=delay, **given)
 
 
 def _delta(value: object) -> str:

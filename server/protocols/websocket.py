@@ -10,16 +10,18 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
+from protocol.allowance import Allowance
 from server.protocols.connections import Connections
 
 _PIECE = 16384  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
 _FRAGMENTS = 1024  # frames of one message
+_CONTROL = 100.0  # pings and pongs, at once and a second; who sends more is cut off: no session sees them
 _TALKING = 5  # messages between two pings that make a client one who talks; keepalives alone do not
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
     """uvicorn's sans-I/O protocol with rare pings while nothing is said, aborts where a close would wait behind a full
-    buffer, and bounds on fragments, on queued frames and on pongs nobody takes."""
+    buffer, and bounds on fragments, on queued and on control frames, and on pongs nobody takes."""
 
     def __init__(
         self,
@@ -31,6 +33,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._guard = cast(Connections, server_state)
         self._unparsed = b""
+        self._control: Allowance | None = None
+        self._taken = False  # since the last ping: what was too much for the client's buffer has got smaller
         self._messages = 0  # since the last ping was planned
         self._silent = True
 
@@ -38,7 +42,15 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         if self.client:
             self._guard.leave(self.client[0])
         self._unparsed = b""
+        self._forget_unread()
         super().connection_lost(exc)
+
+    def _forget_unread(self) -> None:
+        """Nobody waits for answers any more: a client that was held back is not to live on for as long as that."""
+        events = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        for event in events:
+            if event["type"] != "websocket.receive":
+                self.queue.put_nowait(event)
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= _PIECE and not self._unparsed:
@@ -81,10 +93,30 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def handle_ping(self) -> None:
+        if not self._bearable():
+            return
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()  # the pong; a client that pings and never reads must not fill our buffer
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._bearable():
+            super().handle_pong(event)
+
+    def _bearable(self) -> bool:
+        """Count a control frame; the one too many ends the connection."""
+        now = self.loop.time()
+        if self._control is None:
+            self._control = Allowance(_CONTROL, _CONTROL, now)
+        if not self.close_sent and self._control.spend(1, now) > now:
+            self.conn.fail(1008, "too many pings")
+            self.handle_parser_exception()
+        return not self.close_sent
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._taken = True
 
     def start_keepalive(self) -> None:
         """The handshake is over: what it needed is not kept for the hours that may follow."""
@@ -111,10 +143,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.schedule_ping()
 
     def keepalive_timeout(self) -> None:
-        if self.read_paused and not self.transport.is_closing():
-            # We do not read, to hold the client back, so its pong may well be waiting behind its audio. A peer that
-            # is gone still shows: in the kernel's keepalive, and in TCP_USER_TIMEOUT (``server.guard.listen``).
-            self.pong_timer = self.loop.call_later(self.ping_timeout or 0.0, self.keepalive_timeout)
+        if (self.read_paused or self._taken) and not self.transport.is_closing():
+            # We do not read, to hold the client back, so its pong may well be waiting behind its audio; or the client
+            # reads slowly, and our ping waits behind what is there for it. A peer that is gone still shows, in the
+            # next ping (nobody reads the reset that answers this one) or in TCP_USER_TIMEOUT (``server.guard.listen``).
+            self._taken = False
+            self.send_keepalive_ping()
             return
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():  # the close frame waits behind what nobody reads

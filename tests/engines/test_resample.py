@@ -4,6 +4,7 @@ import itertools
 import random
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,3 +92,12 @@ def test_a_file_at_once_agrees_with_the_live_path(rates: tuple[int, int]) -> Non
 def test_a_file_at_its_own_rate_is_itself() -> None:
     assert resample_file(SOUND, 22050, 22050) is SOUND
     assert resample_file(b"", 8000, 16000) == b""
+
+
+def test_a_stream_has_no_threads_of_its_own() -> None:
+    """A pool of one for each CPU would be ten thousands of threads on a busy server."""
+    before = psutil.Process().num_threads()
+    live = [Resampler(44100, 16000) for _ in range(8)]
+    for resampler in live:
+        resampler.push(bytes(4410))
+    assert psutil.Process().num_threads() <= before

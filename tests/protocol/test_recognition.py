@@ -211,6 +211,15 @@ def test_words_are_placed_in_the_stream() -> None:
     assert effects == [Emit(Final("hi", 11.5, 14.75, 1, "fr", (Word("hi", 11.5, 11.75, 0.9),)))]
 
 
+def test_no_word_begins_before_its_speech() -> None:
+    stream = Stream(ListenConfig(word_timestamps=True))
+    stream.begin(11)
+    stream.close(15)
+    words = (Word("hi", 0.0, 0.75, 0.9), Word("there", 0.75, 1.0, 0.9))
+    told = finals(stream.recognition.answer(1, Hypothesis("hi there", words)))[0]
+    assert [word.start for word in told.words] == [told.start, 11.75]
+
+
 @pytest.mark.parametrize(("configured", "heard", "told"), [("auto", "de", "de"), ("auto", "", ""), ("en", "", "en")])
 def test_the_language_is_the_one_heard_or_the_one_asked_for(configured: str, heard: str, told: str) -> None:
     stream = Stream(ListenConfig(language=configured))

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -31,6 +33,11 @@ from protocol.speaker import GAPS, Job, Speaker, SpeakerLimits
 
 RATE = 1000  # bytes a second
 PER_LETTER = 50  # bytes of sound for each code point: 50 ms
+
+
+def about(seconds: float) -> float:
+    """That number, or one that is nearly it."""
+    return cast(float, pytest.approx(seconds))
 
 
 @dataclass
@@ -80,7 +87,9 @@ class Stage:
         return sum(len(outcome.data) for outcome in self.sent if isinstance(outcome, Speech)) / RATE
 
 
-def stage(*, words: bool = True, bytes_per_second: int = RATE, limits: SpeakerLimits | None = None, **config: object) -> Stage:
+def stage(
+    *, words: bool = True, bytes_per_second: int = RATE, limits: SpeakerLimits | None = None, **config: object
+) -> Stage:
     audio = AudioFormat(Encoding.PCM_S16LE, RATE // 2)
     speaker = Speaker(
         SpeakConfig(audio=audio, **config),  # type: ignore[arg-type]
@@ -106,11 +115,11 @@ def test_an_utterance_is_answered_by_what_was_spoken() -> None:
     first = 0.05 * 13 + GAPS[Pause.WEAK] + 0.05 * 23
     gap = GAPS[Pause.END]
     assert at.told() == [
-        SpeechDone(0, "Hello to you, my friend, how are you?", 0.0, pytest.approx(first)),
-        SpeechDone(1, "Fine.", pytest.approx(first + gap), pytest.approx(first + gap + 0.25)),
+        SpeechDone(0, "Hello to you, my friend, how are you?", 0.0, about(first)),
+        SpeechDone(1, "Fine.", about(first + gap), about(first + gap + 0.25)),
     ]
     assert at.speaker.finished and at.speaker.idle
-    assert at.seconds() == pytest.approx(at.speaker.sent)
+    assert at.seconds() == about(at.speaker.sent)
 
 
 def test_clauses_are_parted_by_quiet_and_utterances_while_playing() -> None:
@@ -133,8 +142,8 @@ def test_words_are_told_with_their_times_and_offsets() -> None:
     assert [word.word for word in words] == ["One", "two", "Three", "four"]
     assert all(text[word.offset : word.offset + len(word.word)] == word.word for word in words)
     gap = GAPS[Pause.SENTENCE]
-    assert [word.start for word in words] == [pytest.approx(x) for x in (0.0, 0.2, 0.4 + gap, 0.7 + gap)]
-    assert [word.end for word in words] == [pytest.approx(x) for x in (0.2, 0.4, 0.7 + gap, 0.95 + gap)]
+    assert [word.start for word in words] == [about(x) for x in (0.0, 0.2, 0.4 + gap, 0.7 + gap)]
+    assert [word.end for word in words] == [about(x) for x in (0.2, 0.4, 0.7 + gap, 0.95 + gap)]
     for word in words:
         place = at.sent.index(word)
         after = next(one for one in at.sent[place:] if isinstance(one, Speech | SpeechDone))
@@ -156,9 +165,9 @@ def test_marks_are_reached_at_their_place_in_the_sound() -> None:
     marks = {one.name: one.at for one in at.told() if isinstance(one, Marked)}
     end = 0.7 + GAPS[Pause.SENTENCE] + 0.2
     assert list(marks) == ["start", "first", "inside", "end", "after"]
-    assert marks["start"] == 0.0 and marks["first"] == pytest.approx(0.2)
-    assert marks["inside"] == pytest.approx(0.7), "after the word it is in"
-    assert marks["end"] == marks["after"] == pytest.approx(end)
+    assert marks["start"] == 0.0 and marks["first"] == about(0.2)
+    assert marks["inside"] == about(0.7), "after the word it is in"
+    assert marks["end"] == marks["after"] == about(end)
     for mark in at.sent:
         if isinstance(mark, Marked):
             heard = [one for one in at.sent[: at.sent.index(mark)] if isinstance(one, Speech)]
@@ -173,7 +182,7 @@ def test_clear_reports_the_words_really_sent_and_silences_the_rest() -> None:
     sent = at.speaker.sent
     outcome = at.speaker.take(at.now)
     assert isinstance(outcome, Cleared) and outcome.at == sent
-    words = "One two three four five six seven eight nine ten".split()
+    words = ["One", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     spoken = outcome.spoken.split()
     assert spoken == words[: len(spoken)]
     ends = [len(" ".join(words[: n + 1])) * 0.05 for n in range(len(words))]
@@ -191,9 +200,9 @@ def test_after_clear_a_new_utterance_begins_clean() -> None:
     fresh = at.play()
     assert isinstance(fresh[0], Cleared)
     done = fresh[-1]
-    assert done == SpeechDone(1, "New words.", begun, pytest.approx(begun + 0.5))
+    assert done == SpeechDone(1, "New words.", begun, about(begun + 0.5))
     word = next(one for one in fresh if isinstance(one, WordSpoken))
-    assert word.offset == 49 and word.start == pytest.approx(begun)
+    assert word.offset == 49 and word.start == about(begun)
     assert at.jobs[-1].gap_s == 0.0
 
 
@@ -225,7 +234,7 @@ def test_stop_speaks_what_is_left() -> None:
     at = stage()
     at.do(Text("Good bye"), Stop())
     at.play()
-    assert at.told() == [SpeechDone(0, "Good bye", 0.0, pytest.approx(0.4))]
+    assert at.told() == [SpeechDone(0, "Good bye", 0.0, about(0.4))]
     silent = stage()
     silent.do(Stop())
     assert silent.speaker.finished and silent.speaker.take(0.0) is None
@@ -239,7 +248,7 @@ def test_an_engine_without_word_times_is_estimated() -> None:
     sent = at.speaker.sent
     outcome = at.speaker.take(at.now)
     assert isinstance(outcome, Cleared)
-    assert outcome.spoken == "One two three four" and sent == pytest.approx(1.04)
+    assert outcome.spoken == "One two three four" and sent == about(1.04)
 
 
 def test_not_more_is_made_than_may_be_ahead() -> None:
@@ -248,7 +257,7 @@ def test_not_more_is_made_than_may_be_ahead() -> None:
     at.synthesize()
     assert len(at.jobs) == 2, "1.7 s each"
     at.play()
-    assert len(at.jobs) == 21 and at.seconds() == pytest.approx(at.speaker.sent)
+    assert len(at.jobs) == 21 and at.seconds() == about(at.speaker.sent)
 
 
 def test_hurry_keeps_no_pace() -> None:
@@ -274,11 +283,11 @@ def test_unfinished_text_waits_unless_configured() -> None:
     assert waits.speaker.due(waits.now) is None and waits.play() == []
     speaks = stage(max_buffer_delay_ms=300)
     speaks.do(Text("Hello there"))
-    assert speaks.speaker.due(speaks.now) == pytest.approx(speaks.now + 0.3)
+    assert speaks.speaker.due(speaks.now) == about(speaks.now + 0.3)
     speaks.speaker.tick(speaks.now + 0.2)
     assert not speaks.jobs
     speaks.play()
-    assert [job.text for job in speaks.jobs] == ["Hello there"] and speaks.seconds() == pytest.approx(0.55)
+    assert [job.text for job in speaks.jobs] == ["Hello there"] and speaks.seconds() == about(0.55)
     assert speaks.told() == [], "the utterance goes on until it is flushed"
     speaks.do(Flush())
     assert [type(one) for one in speaks.play()] == [SpeechDone]
@@ -302,7 +311,7 @@ def test_compressed_sound_is_counted_by_the_encoder() -> None:
     at.do(Text("One two. Three."), Flush(), Stop())
     at.play()
     done = at.sent[-1]
-    assert done == SpeechDone(0, "One two. Three.", 0.0, pytest.approx(0.4 + GAPS[Pause.SENTENCE] + 0.3))
+    assert done == SpeechDone(0, "One two. Three.", 0.0, about(0.4 + GAPS[Pause.SENTENCE] + 0.3))
     pieces = [one for one in at.sent if isinstance(one, Speech)]
     assert [round(one.at, 3) for one in pieces] == [0.0, 0.4, 0.6]
 
@@ -355,7 +364,7 @@ def test_any_split_of_the_text_gives_the_same_sound(text: str, cuts: list[int]) 
     whole, split = stage(word_timestamps=True), stage(word_timestamps=True)
     whole.do(Text(text), Flush(), Stop())
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         split.do(Text(text[start:end]))
     split.do(Flush(), Stop())
     whole.play()

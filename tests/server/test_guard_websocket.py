@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from server.protocols.websocket import GuardedWebSocket
-from tests.server.serving import Message, Receive, Send, Wire, lifespan, serving, until, wire
+from tests.server.serving import Message, Receive, Send, Served, Wire, lifespan, serving, until, wire
 
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
@@ -76,6 +76,11 @@ async def upgraded(port: int) -> AsyncIterator[Wire]:
         await client.send(UPGRADE)
         assert b" 101 " in await client.answer()
         yield client
+
+
+def protocol_of(served: Served) -> GuardedWebSocket:
+    """The server's side of the only connection."""
+    return cast(GuardedWebSocket, next(iter(served.connections.connections)))
 
 
 async def closing_code(client: Wire) -> int:
@@ -155,8 +160,33 @@ async def test_a_client_that_pings_and_never_reads_does_not_fill_our_buffer() ->
         await until(lambda: len(served.connections.tasks) == 1)
         protocol = next(iter(served.connections.connections))
         for _ in range(100):
-            await client.send(frame(PING, bytes(125)) * 1000)
+            client.writer.write(frame(PING, bytes(125)) * 1000)
+        await until(lambda: protocol.read_paused)  # type: ignore[union-attr]
         assert protocol.transport.get_write_buffer_size() < 1 << 20
+        client.writer.transport.abort()  # else it waits for the rest to be taken
+
+
+async def test_a_flood_of_pings_ends_the_connection() -> None:
+    """S4: no session sees them, so none could limit them. A hundred are answered, in order."""
+    async with serving(Recorder()) as served, upgraded(served.port) as client:
+        for number in range(1000):
+            client.writer.write(frame(PING, b"%03d" % number))
+        for number in range(100):
+            assert await client.reader.readexactly(5) == b"\x8a\x03%03d" % number
+        assert await closing_code(client) == 1008
+
+
+async def test_what_was_not_read_yet_goes_with_its_client() -> None:
+    """S1: a client that was held back, and has gone, is not served to the end."""
+    app = Recorder(read=False)
+    async with serving(app) as served:
+        async with upgraded(served.port) as client:
+            await client.send(frame(BINARY, b"x") * 3000)
+            await until(lambda: protocol_of(served).queue.qsize() > 1)
+            protocol_of(served).transport.abort()
+        app.reading.set()
+        await until(lambda: app.code is not None)
+        assert len(app.sizes) <= 1
 
 
 async def test_a_client_that_never_reads_is_freed_by_the_tcp_timeout() -> None:

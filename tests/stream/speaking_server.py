@@ -51,7 +51,7 @@ def _level(character: str) -> int:
     return 500 + ord(character) % 31_000
 
 
-def read(pcm: bytes, text: str) -> str:
+def read(pcm: bytes | bytearray, text: str) -> str:
     """The characters of ``text`` that a recording of the scripted voice holds, in order; silence left out."""
     names = {_level(character): character for character in text}
     samples = np.frombuffer(pcm, "<i2")
@@ -182,8 +182,14 @@ async def house(
         await real.start()
     try:
         given = {"connections_per_address": 0, **settings}
+        failure: Exception | None = None
         async with serving(app, drain=drain, **given) as served:
-            yield House(served, speaking, admission, call_slots, meter, scripted)
+            try:
+                yield House(served, speaking, admission, call_slots, meter, scripted)
+            except Exception as error:  # noqa: BLE001 (the server is stopped in order before a failed test is told)
+                failure = error
+        if failure is not None:
+            raise failure
     finally:
         if specs:
             await real.aclose()

@@ -1,4 +1,4 @@
-"""The shared clock: who is due is woken at a tick, nobody waits for somebody else's bug, and nobody keeps it running."""
+"""The shared clock: who is due is woken at a tick, a bug of one does not hurt the others, and it stops by itself."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""``/v1/stream/tts`` over a real server and a real client on a loopback port: sound, words, marks, clear, ends, faults."""
+"""``/v1/stream/tts`` over a real server and a real client: sound, words, marks, clear, ends, faults."""
 
 import asyncio
 import io
@@ -7,6 +7,7 @@ import random
 import struct
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -23,7 +24,6 @@ from stream.admission import Limits as Slots
 from tests.server.serving import until
 from tests.stream.speaking_server import (
     ESPEAK,
-    GENEROUS,
     RATE,
     Heard,
     House,
@@ -32,13 +32,12 @@ from tests.stream.speaking_server import (
     event,
     hear,
     house,
-    levels,
     read,
     send,
 )
 
 FAST = {"pace": False}
-TEXT = "Hello there, my dear friend. How are you today? It is 3.14 past 1,000 o'clock, as Dr. Who said; well... good bye!"
+TEXT = "Hello there, my dear friend. How are you today? It is 3.14 past 1,000 as Dr. Who said; well... good bye!"
 
 
 @pytest.fixture
@@ -71,7 +70,8 @@ async def test_a_session_from_configuration_to_end(served: House) -> None:
                 "status": "ready", "session": "s0", "engine": "espeak-ng", "voice": "en-us-male-1",
                 "format": "pcm_s16le", "sample_rate": 22050,
             }  # fmt: skip
-        await send(socket, {"text": "Hello the"}, {"text": "re, my friend. And"}, {"action": "flush"}, {"action": "stop"})
+        await send(socket, {"text": "Hello the"}, {"text": "re, my friend. And"})
+        await send(socket, {"action": "flush"}, {"action": "stop"})
         heard = await hear(socket)
     text = "Hello there, my friend. And"
     assert read(heard.pcm, text).split() == ["Hello", "there,", "my", "friend.And"]
@@ -259,7 +259,8 @@ async def test_clear_cancels_the_engine() -> None:
         voice.gate.set()
         await send(socket, {"text": "This is.", "action": "stop"})
         heard = await hear(socket)
-        assert read(heard.pcm, "This is.") == "This is." and [request.text for request, _ in voice.asked[1:]] == ["This is."]
+        assert read(heard.pcm, "This is.") == "This is."
+        assert [request.text for request, _ in voice.asked[1:]] == ["This is."]
 
 
 async def test_clear_while_stopping(served: House) -> None:
@@ -291,7 +292,8 @@ async def test_a_wrong_configuration_ends_the_session(served: House, config: dic
         await send(socket, config)
         heard = await hear(socket)
     assert len(heard.messages) == 1 and heard.messages[0]["field"] == field
-    assert heard.messages[0]["code"] in ("bad_request", "not_found") and heard.close == (1008, heard.messages[0]["code"])
+    assert heard.messages[0]["code"] in ("bad_request", "not_found")
+    assert heard.close == (1008, heard.messages[0]["code"])
     await gone(served)
 
 
@@ -328,11 +330,13 @@ async def test_nothing_said_for_too_long(served: House) -> None:
             heard = await hear(socket)
             assert heard.messages[0]["code"] == "timeout" and heard.close[0] == 1008
         async with client(strict, {}) as socket:
-            # Listening is no silence: 1.2 s of speech are sent over 0.2 s, and the idle time begins only then.
-            await send(socket, {"text": "These words are spoken at their own pace, which takes a while."})
+            # Listening is no idleness: over 2 s of speech are sent in more than 1 s, and idle time begins only then.
+            text = "These words are spoken at their own pace, which takes a while. They go on."
+            await send(socket, {"text": text * 2, "flush": True})
             began = time.monotonic()
             heard = await hear(socket)
-            assert heard.messages[-1]["code"] == "timeout" and time.monotonic() - began > 0.5
+            assert heard.messages[-1]["code"] == "timeout" and time.monotonic() - began > 1.2
+            assert heard.events("done")
         await gone(strict)
 
 
@@ -407,7 +411,7 @@ async def test_an_engine_that_is_not_installed(served: House) -> None:
 async def test_a_client_that_vanishes_frees_everything(served: House) -> None:
     """S1: FIN, RST and a clean close, in the middle of the sound and before the first message."""
     for how in ("close", "abort", "early"):
-        async with connect(served.url, compression=None) as socket:
+        async with connect(served.url, compression=None, close_timeout=0.2) as socket:
             if how != "early":
                 await send(socket, {"text": "This goes on for a very long time, and on and on. " * 20})
                 async with asyncio.timeout(5):
@@ -444,7 +448,7 @@ async def test_a_reader_that_is_slow_for_a_while_loses_nothing(served: House) ->
 
 
 async def test_sigterm_lets_everybody_hear_the_end() -> None:
-    """P7: what was asked for is sent whole, as fast as it is made, then 1012; idle and unconfigured ones end at once."""
+    """P7: what was asked for is sent whole, as fast as it is made, then 1012; idle sessions end at once."""
     text = "This would take more than a minute at its own pace. " * 60
     async with house() as served, client(served, {}) as talking, client(served, {}) as idle, client(served) as early:
         await send(talking, {"text": text})
@@ -499,9 +503,10 @@ async def test_espeak_ng_speaks_over_the_wire() -> None:
         assert min(took) < 0.05
         words = [message for message in heard.messages if "word" in message]
         assert [word["word"] for word in words][-3:] == ["paid", "3.14", "dollars"]
-        assert all(a["start"] < b["start"] for a, b in zip(words, words[1:], strict=False))
+        assert all(a["start"] < b["start"] for a, b in pairwise(words))
         seconds = (len(heard.pcm) + len(first)) / 2 / RATE
         assert 3.0 < seconds < 8.0 and heard.events("done")[0]["end"] == pytest.approx(seconds, abs=0.001)
         slow = await spoken(served, ["It is a lovely day."], {"language": "en", "speed": 0.5, **FAST})
         quick = await spoken(served, ["It is a lovely day."], {"language": "en", "speed": 2.0, **FAST})
-        assert len(slow.pcm) / len(quick.pcm) == pytest.approx(4.0, rel=0.25)
+        ratio = len(slow.pcm) / len(quick.pcm)
+        assert 3 < ratio < 6.5, "half against double speed"
