@@ -83,7 +83,6 @@ class Chunker:
         self._text = ""  # not yet given out
         self._offset = 0  # code points before it
         self._scan = 0  # where to look for the next mark
-        self._weak = 0  # the last comma or the like that was passed by
         self._clauses = 0  # given out since the last flush
         self._half = ""  # the first half of a surrogate pair, at the end of the last delta
 
@@ -122,7 +121,7 @@ class Chunker:
         """Forget what was not given out; ``offset`` still counts it."""
         self._offset += self.pending
         self._text = self._half = ""
-        self._scan = self._weak = self._clauses = 0
+        self._scan = self._clauses = 0
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -139,7 +138,7 @@ class Chunker:
         clause = Clause(self._text[:length], self._offset, pause)
         self._text = self._text[length:]
         self._offset += length
-        self._scan = self._weak = 0
+        self._scan = 0
         self._clauses += 1
         return clause
 
@@ -155,8 +154,6 @@ class Chunker:
             self._scan = max(stop, mark.end())
             if pause is Pause.SENTENCE or (pause is Pause.WEAK and self._may_pause(stop)):
                 return stop, pause
-            if pause is Pause.WEAK:
-                self._weak = stop
         if len(self._text) <= limit:
             return None
         return self._force(limit)
@@ -169,9 +166,7 @@ class Chunker:
         return self._clauses > 0 or len(text.split()) >= FIRST_WORDS or _IS_WIDE.search(text) is not None
 
     def _force(self, limit: int) -> tuple[int, Pause]:
-        """Where to cut a clause that nothing ends: the last comma, else between words, else between characters."""
-        if limit // 3 < self._weak <= limit:
-            return self._weak, Pause.WEAK
+        """Where to cut a clause that nothing ends: between words, else between characters."""
         for index in range(limit, limit // 3, -1):
             if self._text[index].isspace():
                 return index, Pause.CUT

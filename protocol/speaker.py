@@ -17,6 +17,7 @@ import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from protocol.chunker import Chunker, Clause, Pause
 from protocol.errors import Code, VoiceError
@@ -319,8 +320,8 @@ class Speaker:
             case str(text):
                 self._said.append(text)
                 return None
-            case (int(utterance), float(start)):
+            case _:
+                utterance, start = cast(tuple[int, float], piece.what)
                 said = "".join(self._said).strip()
                 self._said.clear()
                 return SpeechDone(utterance, said, start, piece.at)
-        raise AssertionError(piece)

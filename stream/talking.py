@@ -1,8 +1,8 @@
 """One client that is spoken to, from its configuration to its last sound.
 
-There is a reader, in the connection's own task; a timer, for the session's next deadline; a task while clauses are
-synthesised; and the shared clock of ``stream.pacing``, in whose ticks sound is sent without any task at all. Sound
-waits in the ``Speaker``, not in a queue before the socket, and is taken from there only when the transport takes it:
+There is a reader, in the connection's own task; a timer, for the session's next deadline; a task of the narrator's
+while clauses are synthesised; and the shared clock of ``stream.pacing``, in whose ticks sound is sent without any task
+at all. Sound waits in the ``Speaker``, not in a queue before the socket, and is taken from there only when the transport takes it:
 so ``Clear`` silences what was not yet sent, and what the client is told was spoken is what was sent. Before its first
 text a session has no speaker, no encoder and no buffer: an idle connection is small.
 """
@@ -10,22 +10,21 @@ text a session has no speaker, no encoder and no buffer: an idle connection is s
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from engines.catalogue import Catalogue, VoiceEntry
+from engines.encode import check_format
 from engines.fleet import Fleet
 from protocol.dialects import voxline
 from protocol.errors import Code, VoiceError
 from protocol.events import Clear, Closed, Failed, Flush, KeepAlive, Mark, Ready, SpeakConfig, Speech, Stop, Text
-from protocol.requests import Priority, Speak
 from protocol.session import Input, Limits, Pause, Session, State
-from protocol.speaker import Job, Speaker, SpeakerLimits
+from protocol.speaker import Speaker, SpeakerLimits
 from stream.admission import Slot
 from stream.meter import Meter
+from stream.narrator import Narrator, Stage
 from stream.pacing import Pacer
-from stream.rendering import Rendering
 from stream.socket import Disconnected, Outbox, SendTimeout, Socket
 from stream.voices import find_voice
 
@@ -51,9 +50,9 @@ class Talking:
     """One session of speech out, over an accepted socket."""
 
     __slots__ = (
-        "_asked_at", "_closing", "_config", "_draining", "_group", "_id", "_outbox", "_paused_until", "_reading",
-        "_rendering", "_session", "_shared", "_slot", "_socket", "_speaker", "_stalled", "_task", "_timer", "_voice",
-        "_wake_at", "_why",
+        "_asked_at", "_closing", "_config", "_draining", "_group", "_id", "_narrator", "_outbox", "_paused_until",
+        "_reading", "_session", "_shared", "_slot", "_socket", "_speaker", "_stalled", "_timer", "_voice", "_wake_at",
+        "_why",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, socket: Socket, slot: Slot, name: str) -> None:
@@ -69,8 +68,7 @@ class Talking:
         self._config: SpeakConfig | None = None
         self._voice: VoiceEntry | None = None
         self._speaker: Speaker | None = None  # this and the next: from the first text on
-        self._rendering: Rendering | None = None
-        self._task: asyncio.Task[None] | None = None  # synthesises
+        self._narrator: Narrator | None = None
         self._stalled = False  # the transport is full
         self._wake_at: float | None = None  # when the pacer will wake us
         self._asked_at: float | None = None  # when the text came whose first sound is to come
@@ -117,7 +115,8 @@ class Talking:
         if self._closing is None:
             self._closing = Closed(code, reason)
             self._why = why
-            self._silence()
+            if self._narrator is not None:
+                self._narrator.silence()
             if self._reading is not None:
                 self._reading.reschedule(asyncio.get_running_loop().time())
 
@@ -125,13 +124,8 @@ class Talking:
         """Give back what others could use, before the last bytes are on their way."""
         if self._timer is not None:
             self._timer.cancel()
-        self._silence()
-
-    def _silence(self) -> None:
-        """Let the engine go."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
+        if self._narrator is not None:
+            self._narrator.silence()
 
     def _report(self) -> None:
         seconds = self._speaker.sent if self._speaker is not None else 0.0
@@ -235,7 +229,7 @@ class Talking:
     def _open(self, config: SpeakConfig) -> None:
         try:
             self._voice = find_voice(self._shared.catalogue, self._shared.fleet, config.voice, config.language)
-            Rendering(config.audio, config.bitrate)  # refuses what cannot be written
+            check_format(config.audio, config.bitrate)
         except VoiceError as error:
             self.fail(error)
             return
@@ -248,79 +242,25 @@ class Talking:
             if isinstance(event, Stop):
                 self._finished()
                 return
-            self._speaker, self._rendering = self._start()
-        if self._asked_at is None and isinstance(event, Text) and self._speaker.idle:
-            self._asked_at = now
-        if isinstance(event, Clear):
-            self._silence()
-            self._asked_at = None
-            if self._rendering is not None:
-                self._rendering.reset()
+            self._speaker, self._narrator = self._start()
+        idle = self._speaker.idle
+        if isinstance(event, Clear) and self._narrator is not None:
+            self._narrator.clear()
         try:
             self._speaker.receive(event, now)
         except VoiceError as error:
             self.fail(error)
+        if idle and not self._speaker.idle:  # there is a clause to be spoken, and nobody kept us waiting for it
+            self._asked_at = now
 
-    def _start(self) -> tuple[Speaker, Rendering]:
-        """The speaker and the encoder; made when there is something to say."""
-        assert self._config is not None
+    def _start(self) -> tuple[Speaker, Narrator]:
+        """The speaker and its narrator; made when there is something to say."""
+        assert self._config is not None and self._voice is not None
         self._slot.used = True
-        audio = self._config.audio
-        speaker = Speaker(
-            self._config, bytes_per_second=audio.sample_bytes * audio.rate, limits=self._shared.speaker_limits
-        )
-        if self._draining:
-            speaker.hurry()
-        return speaker, Rendering(audio, self._config.bitrate)
-
-    # -- to and from the engine ------------------------------------------------------------------
-
-    def _advance(self, now: float) -> None:
-        """Have the next clause synthesised, if there is one and nothing is at it."""
-        if self._task is None and self._speaker is not None:
-            job = self._speaker.next_job(now)
-            if job is not None:
-                self._task = self._spawn(self._say(job))
-
-    async def _say(self, first: Job) -> None:
-        """Synthesise clauses until there are none, or enough is made."""
-        speaker, job = self._speaker, first
-        assert speaker is not None
-        try:
-            while True:
-                await self._say_one(speaker, job)
-                following = speaker.next_job(self._shared.now())
-                if following is None:
-                    break
-                job = following
-                self._push()
-        except VoiceError as error:
-            self.fail(error)
-        except Exception:  # noqa: BLE001 (logged there)
-            self._broke()
-        if self._task is asyncio.current_task():
-            self._task = None
-            self._push()
-
-    async def _say_one(self, speaker: Speaker, job: Job) -> None:
-        rendering, voice, config = self._rendering, self._voice, self._config
-        assert rendering is not None and voice is not None and config is not None
-        if job.form.text:
-            request = Speak(job.form.text, voice.engine_voice, config.speed, words=True)
-            priority = Priority.FINAL if speaker.starving else Priority.SYNCHRONOUS
-            if job.gap_s:
-                speaker.parted(job, *rendering.part(job.gap_s))
-            stream = self._shared.fleet.speak(request, engine=voice.engine, priority=priority)
-            async with aclosing(stream):
-                async for chunk in stream:
-                    words = chunk.words
-                    async for data, seconds in rendering.pieces(chunk):
-                        speaker.made(job, data, seconds, words)
-                        words = ()
-                    self._push()
-        if job.last:
-            speaker.made(job, rendering.finish(), 0.0)
-        speaker.finished_job(job)
+        shared, audio = self._shared, self._config.audio
+        speaker = Speaker(self._config, bytes_per_second=audio.sample_bytes * audio.rate, limits=shared.speaker_limits)
+        stage = Stage(shared.fleet, shared.catalogue, self._spawn, self._push, self.fail, shared.now)
+        return speaker, Narrator(stage, speaker, self._config, self._voice)
 
     # -- to the client ---------------------------------------------------------------------------
 
@@ -350,7 +290,8 @@ class Talking:
             else:
                 self._stalled = True
             return
-        self._advance(now)
+        if self._narrator is not None:
+            self._narrator.advance()
         if self._outbox.empty:
             self._sleep(speaker.due(now))
         else:

@@ -24,10 +24,11 @@ _SCALE = np.float32(1 / 32768)
 _WINDOW_S = WINDOW / 16000
 
 # Waking a process whose caches have gone cold costs as much as a dozen windows, so fewer and fuller calls are cheaper;
-# waiting delays the endpoint. What gathers meanwhile is judged in calls that follow at once, while the caches are warm.
+# waiting delays the endpoint.
 _SHORTEST_TICK_S = 0.010
 _LONGEST_TICK_S = 0.045
-_WINDOWS_A_CALL = 32
+_WINDOWS_A_CALL = 48
+_A_TICKS_WORTH = 2  # windows a lane may gather in the longest tick; with more it is behind
 _ACTIVE_S = 0.1  # a lane that pushed within this time is expected to push again
 
 # A window that never exceeds -66 dBFS is not speech: speech scaled to that peak scores at most 0.2. After a second of
@@ -179,7 +180,7 @@ class VadBatcher:
 
     def _pushed(self, lane: Lane) -> None:
         self._pushed_at[lane.slot] = self._now()
-        behind = lane.slot in self._ready
+        behind = lane.backlog > _A_TICKS_WORTH
         self._ready[lane.slot] = lane
         if not self._stepping:
             self._arm(behind)
@@ -220,7 +221,7 @@ class VadBatcher:
     # -- one call ------------------------------------------------------------------------------------
 
     async def _step(self) -> bool:
-        """Judge one window of each ready lane; True when a lane has more."""
+        """Judge one window of each ready lane; True when a lane has more than one left."""
         lanes = list(self._ready.values())
         if not lanes:
             return False
@@ -247,7 +248,7 @@ class VadBatcher:
                 lane._answer(probability)
             if lane.backlog:
                 self._ready[lane.slot] = lane
-        return any(lane.backlog for lane in lanes)
+        return any(lane.backlog > 1 for lane in lanes)
 
     def _hear(self, slots: npt.NDArray[np.int_], samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int_]:
         """Which of the windows the model must judge; the others keep their lane's last probability."""

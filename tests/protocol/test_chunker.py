@@ -21,8 +21,8 @@ def whole(text: str) -> list[Clause]:
 
 # Words and marks in which every rule of the chunker has something to do.
 _PIECES = """
-    a Hello word 3.14 1,000 12:30 Dr. Mr. e.g. TP.HCM TP. v.v. U.S. No. 5 1. https://a.b/c?d=e,f a@b.co ... … , . ! ? ; :
-    — – - ” " ) 。 ， ！ ？ 「 」 今天 天气 こんにちは 안녕 xin chào ế 👩‍👩‍👧 🇻🇳 👍🏽
+    a Hello word 3.14 1,000 12:30 Dr. Mr. e.g. TP.HCM TP. v.v. U.S. No. 5 1. https://a.b/c?d=e,f a@b.co ... … , . ! ?
+    ; : — – - ” " ) 。 ， ！ ？ 「 」 今天 天气 こんにちは 안녕 xin chào ế 👩‍👩‍👧 🇻🇳 👍🏽
 """
 PIECES = st.sampled_from([*_PIECES.split(), "e\u0301", "\n", "\n\n", "\r\n", "\u2029", "\ud83d", "\ude00"])
 TEXTS = st.lists(st.one_of(PIECES, st.just(" "), st.just(" "), st.text(max_size=8)), max_size=120).map("".join)
@@ -153,12 +153,6 @@ def test_long_text_without_marks_is_cut_between_words() -> None:
     assert all(len(clause.text) <= MAX_WEIGHT for clause in found)
     assert len(found[0].text) <= 120, "the first clause is short"
     assert {word for clause in found for word in clause.text.split()} == {"word"}
-
-
-def test_long_text_is_cut_at_the_last_comma_when_there_is_one() -> None:
-    found = whole("One two. " + "x" * 70 + " and, " + "word " * 60)
-    assert found[1].text.strip() == "x" * 70 + " and,"
-    assert found[1].pause is Pause.WEAK
 
 
 def test_long_text_without_spaces_is_cut_between_characters() -> None:

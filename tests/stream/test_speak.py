@@ -198,6 +198,18 @@ async def test_compressed_formats(served: House, config: dict[str, Any], rate: i
     assert seconds == pytest.approx(heard.events("done")[0]["end"], abs=0.15)
 
 
+async def test_a_voice_nobody_chose_is_one_for_the_text(served: House) -> None:
+    """Without a voice and a language, the letters choose; a chosen one speaks everything."""
+    texts = ["Good day to you.", "Đây là tiếng Việt. Vâng.", "English again.", "你好吗？"]
+    async with client(served, FAST) as socket:
+        await send(socket, *({"text": text, "flush": True} for text in texts), {"action": "stop"})
+        await hear(socket)
+    assert [request.voice.split("/")[0] for request, _ in served.voice.asked] == ["en-us", "vi", "vi", "en-us", "cmn"]
+    served.voice.asked.clear()
+    await spoken(served, texts, {"language": "vi", **FAST})
+    assert {request.voice.split("/")[0] for request, _ in served.voice.asked} == {"vi"}
+
+
 # -- marks, clear ------------------------------------------------------------------------------------
 
 
