@@ -1,10 +1,10 @@
 """One client that is spoken to, from its configuration to its last sound.
 
 There is a reader, in the connection's own task; a timer, for the session's next deadline; a task of the narrator's
-while clauses are synthesised; and the shared clock of ``stream.pacing``, in whose ticks sound is sent without any task
-at all. Sound waits in the ``Speaker``, not in a queue before the socket, and is taken from there only when the transport takes it:
-so ``Clear`` silences what was not yet sent, and what the client is told was spoken is what was sent. Before its first
-text a session has no speaker, no encoder and no buffer: an idle connection is small.
+while clauses are synthesised; and the shared clock of ``stream.pacing``, in whose ticks sound is sent without any task.
+Sound waits in the ``Speaker``, not in a queue before the socket, and is taken from there only when the transport takes
+it: so ``Clear`` silences what was not yet sent, and what the client is told was spoken is what was sent. Before its
+first text a session has no speaker, no encoder and no buffer: an idle connection is small.
 """
 
 import asyncio
@@ -18,7 +18,20 @@ from engines.encode import check_format
 from engines.fleet import Fleet
 from protocol.dialects import voxline
 from protocol.errors import Code, VoiceError
-from protocol.events import Clear, Closed, Failed, Flush, KeepAlive, Mark, Ready, SpeakConfig, Speech, Stop, Text
+from protocol.events import (
+    Clear,
+    Closed,
+    Failed,
+    Flush,
+    KeepAlive,
+    Mark,
+    Ready,
+    SpeakConfig,
+    Speech,
+    SpeechDone,
+    Stop,
+    Text,
+)
 from protocol.session import Input, Limits, Pause, Session, State
 from protocol.speaker import Speaker, SpeakerLimits
 from stream.admission import Slot
@@ -281,6 +294,8 @@ class Talking:
                 if self._asked_at is not None:
                     self._shared.meter.first_audio(now - self._asked_at)
                     self._asked_at = None
+            elif type(outcome) is SpeechDone:
+                self._asked_at = None  # there was nothing to be heard
             self._deliver(voxline.encode(outcome))
         if self._closing is not None:
             return

@@ -119,6 +119,7 @@ class House:
     calls: Admission
     meter: Meter
     voice: Voice
+    fleet: Fleet | None = None  # where the engines are real
 
     @property
     def url(self) -> str:
@@ -185,7 +186,7 @@ async def house(
         failure: Exception | None = None
         async with serving(app, drain=drain, **given) as served:
             try:
-                yield House(served, speaking, admission, call_slots, meter, scripted)
+                yield House(served, speaking, admission, call_slots, meter, scripted, real if specs else None)
             except Exception as error:  # noqa: BLE001 (the server is stopped in order before a failed test is told)
                 failure = error
         if failure is not None:

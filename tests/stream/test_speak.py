@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import os
 import random
+import signal
 import struct
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +16,7 @@ import av
 import numpy as np
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from protocol.audio import alaw_decode, mulaw_decode
 from protocol.errors import Code, VoiceError
@@ -522,3 +524,25 @@ async def test_espeak_ng_speaks_over_the_wire() -> None:
         quick = await spoken(served, ["It is a lovely day."], {"language": "en", "speed": 2.0, **FAST})
         ratio = len(slow.pcm) / len(quick.pcm)
         assert 3 < ratio < 6.5, "half against double speed"
+
+
+async def test_an_engine_that_is_killed_in_mid_session() -> None:
+    """S7: the next clause is made by its successor, or the session ends with a typed error; nobody hangs."""
+    limits = SpeakerLimits(lead_s=0.2, ahead_s=0.3)
+    async with house(specs=[ESPEAK], speaker_limits=limits) as served:
+        for _ in range(2):
+            async with client(served, {"language": "en"}) as socket:
+                await send(socket, {"text": "This is one of many sentences. " * 40, "flush": True})
+                heard = Heard()
+                async with asyncio.timeout(20):
+                    while len(heard.pcm) < RATE:
+                        heard.add(await socket.recv())
+                    assert served.fleet is not None
+                    for pid in served.fleet.pids():
+                        os.kill(pid, signal.SIGKILL)
+                    try:
+                        while len(heard.pcm) < 4 * RATE:
+                            heard.add(await socket.recv())
+                    except ConnectionClosed:
+                        assert heard.messages[-1]["code"] in ("engine_restarted", "busy")
+        assert len((await spoken(served, ["All is well."], {"language": "en", **FAST})).pcm) > RATE / 2
