@@ -188,12 +188,9 @@ def _conversation(subject: Subject, count: int, config: dict[str, object], *, st
 
 def _felt(heard: list[Heard], subject: Subject) -> dict[str, float]:
     figures: dict[str, float] = {}
-    for stem, pick in (
-        ("final", lambda h: h.final),
-        ("first_partial", lambda h: h.first_partial),
-        ("partial_gap", lambda h: h.partial_gap),
-    ):
-        figures |= spread(stem, [value for one in heard for value in pick(one)])
+    figures |= spread("final", [value for one in heard for value in one.final])
+    figures |= spread("first_partial", [value for one in heard for value in one.first_partial])
+    figures |= spread("partial_gap", [value for one in heard for value in one.partial_gap])
     wanted = [text for one in heard for text in one.wanted]
     got = [text for one in heard for text in one.texts]
     figures["utterances"] = float(len(got))

@@ -57,7 +57,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word of a ``Speak.text``: code points ``offset`` .. ``offset+length``, starting ``start`` seconds into its audio."""
+    """A word of a ``Speak.text``: ``length`` code points at ``offset``, beginning ``start`` seconds into its audio."""
 
     offset: int
     length: int

@@ -13,7 +13,7 @@ from websockets.frames import Frame
 from protocol.allowance import Allowance
 from server.protocols.connections import Connections
 
-_PIECE = 16384  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
+_PIECE = 4096  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
 _FRAGMENTS = 1024  # frames of one message
 _CONTROL = 100.0  # pings and pongs, at once and a second; who sends more is cut off: no session sees them
 _TALKING = 5  # messages between two pings that make a client one who talks; keepalives alone do not
