@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from engines.stt import faster_whisper
-from engines.tts import espeak
+import engines.stt.faster_whisper as whisper
+import engines.tts.espeak as espeak
 from loadtest.recordings import RATE, Recording
 from loadtest.stats import Row, Summary
 from protocol.requests import Decode, Speak
@@ -26,7 +26,7 @@ def _timed(work: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
 
 def decode_floor(directory: Path, recordings: list[Recording], threads: int) -> Row:
     """How long the recogniser takes for one utterance when nobody else asks."""
-    engine = faster_whisper.factory({"directory": str(directory), "threads": threads})
+    engine = whisper.factory({"directory": str(directory), "threads": threads})
     times: list[float] = []
     for recording in recordings:
         for utterance in recording.utterances:
