@@ -11,7 +11,7 @@ from loadtest.idle import idle
 from loadtest.listeners import Heard, finalize_round_trips, listen, listen_bytes
 from loadtest.recordings import CHECKPOINT, RATE, Recording, record, recordings
 from loadtest.report import Report
-from loadtest.speakers import TEXT, Spoken, calls, merge, speak
+from loadtest.speakers import TEXT, Spoken, call, calls, merge, speak
 from loadtest.stats import Row, Summary
 from loadtest.subject import Subject, running
 from loadtest.swarm import swarm
@@ -208,7 +208,7 @@ def speech(report: Report) -> None:
         figures = spread("first_audio", alone.first_audio) | {"errors": float(len(alone.errors))}
         report.add(Row("speech out, unloaded", 1, figures, "p95 <= 5 ms", figures["first_audio_p95_s"] <= 0.005))
         for output, limit in (("wav", 0.030), ("mp3", 0.090)):
-            done = asyncio.run(calls(subject.http, subject.key, callers=1, rounds=40, output=output))
+            done = asyncio.run(call(subject.port, subject.key, rounds=40, output=output))
             figures = (
                 spread("whole", done.whole)
                 | spread("first_audio", done.first_audio)
@@ -231,17 +231,20 @@ async def _alone(url: str, key: str) -> Spoken:
 
 
 def _under_load(report: Report, subject: Subject, url: str) -> None:
-    async def together() -> tuple[Spoken, Spoken]:
-        listeners = asyncio.gather(*(speak(url, subject.key, turns=1) for _ in range(16)))
-        callers = await calls(subject.http, subject.key, callers=8, rounds=10)
-        return merge(await listeners), callers
-
-    listeners, callers = asyncio.run(together())
-    first = listeners.first_audio + callers.first_audio
-    figures = spread("first_audio", first) | spread("underrun", listeners.underrun)
-    figures["errors"] = float(len(listeners.errors) + len(callers.errors))
+    jobs: list[tuple[str, str, int]] = [(url, subject.key, 2)] * 16 + [("", subject.key, subject.port)]
+    *listeners, callers = swarm(_listen_or_call, jobs, per_process=16)
+    listening = merge(listeners)
+    figures = spread("first_audio", listening.first_audio + callers.first_audio)
+    figures |= spread("call_first_audio", callers.first_audio) | spread("underrun", listening.underrun)
+    figures["errors"] = float(len(listening.errors) + len(callers.errors))
     met = figures["first_audio_p95_s"] <= 0.050 and not figures["errors"]
     report.add(Row("speech out, 16 listeners and 8 callers", 24, figures, "p95 <= 50 ms", met))
+
+
+async def _listen_or_call(job: tuple[str, str, int]) -> Spoken:
+    """A paced listener, or (without an address) bursts of 8 synchronous calls while the listeners listen."""
+    url, key, number = job
+    return await speak(url, key, turns=number) if url else await calls(number, key, callers=8, rounds=25)
 
 
 def fanout(report: Report, *, streams: int = 200) -> None:

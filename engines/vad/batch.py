@@ -26,7 +26,8 @@ _WINDOW_S = WINDOW / 16000
 # Waking a process whose caches have gone cold costs as much as a dozen windows, so fewer and fuller calls are cheaper;
 # waiting delays the endpoint.
 _SHORTEST_TICK_S = 0.010
-_LONGEST_TICK_S = 0.045
+_LONGEST_TICK_S = 0.045  # with this many lanes and more:
+_MANY = 16
 _WINDOWS_A_CALL = 48
 _A_TICKS_WORTH = 2  # windows a lane may gather in the longest tick; with more it is behind
 _ACTIVE_S = 0.1  # a lane that pushed within this time is expected to push again
@@ -207,7 +208,8 @@ class VadBatcher:
 
     def _tick(self) -> float:
         filled = _WINDOWS_A_CALL * _WINDOW_S / max(self._active, 1)
-        return min(max(filled, _SHORTEST_TICK_S), _LONGEST_TICK_S)
+        longest = _LONGEST_TICK_S * min(1.0, self._active / _MANY)  # a few lanes cost little however they are asked
+        return max(_SHORTEST_TICK_S, min(filled, longest))
 
     def _ring(self) -> None:
         self._timer = None
