@@ -101,7 +101,7 @@ class Speaker:
         self._saying: _Saying | None = None
         self._pause = Pause.CUT  # what ended the last clause that had sound
         self._urgent: list[SpeakOutcome] = []
-        self._utterance = 0
+        self._utterance = 1  # as speech in counts
         self._open = False  # there is text since the last flush
         self._stopping = False
         self._said: list[str] = []  # the text of this utterance whose sound was sent

@@ -203,7 +203,7 @@ async def test_every_flush_is_an_utterance(live: Subject) -> None:
         await talk.send({"text": "One. "}, {"text": "Two.", "flush": True}, {"text": " Three."}, {"action": "flush"})
         said = (await talk.end()).check()
     done = said.of("done")
-    assert [(one["utterance"], one["spoken"]) for one in done] == [(0, "One. Two."), (1, "Three.")]
+    assert [(one["utterance"], one["spoken"]) for one in done] == [(1, "One. Two."), (2, "Three.")]
     assert done[0]["start"] == 0.0 and done[0]["end"] <= done[1]["start"] < done[1]["end"]
 
 

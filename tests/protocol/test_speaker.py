@@ -115,8 +115,8 @@ def test_an_utterance_is_answered_by_what_was_spoken() -> None:
     first = 0.05 * 13 + GAPS[Pause.WEAK] + 0.05 * 23
     gap = GAPS[Pause.END]
     assert at.told() == [
-        SpeechDone(0, "Hello to you, my friend, how are you?", 0.0, about(first)),
-        SpeechDone(1, "Fine.", about(first + gap), about(first + gap + 0.25)),
+        SpeechDone(1, "Hello to you, my friend, how are you?", 0.0, about(first)),
+        SpeechDone(2, "Fine.", about(first + gap), about(first + gap + 0.25)),
     ]
     assert at.speaker.finished and at.speaker.idle
     assert at.seconds() == about(at.speaker.sent)
@@ -200,7 +200,7 @@ def test_after_clear_a_new_utterance_begins_clean() -> None:
     fresh = at.play()
     assert isinstance(fresh[0], Cleared)
     done = fresh[-1]
-    assert done == SpeechDone(1, "New words.", begun, about(begun + 0.5))
+    assert done == SpeechDone(2, "New words.", begun, about(begun + 0.5))
     word = next(one for one in fresh if isinstance(one, WordSpoken))
     assert word.offset == 49 and word.start == about(begun)
     assert at.jobs[-1].gap_s == 0.0
@@ -225,7 +225,7 @@ def test_each_flush_is_answered() -> None:
     at.do(Flush(), Text("..."), Flush(), Text("Hi. "), Text(""), Flush(), Flush(), KeepAlive(), Stop())
     at.play()
     assert [(one.utterance, one.spoken) for one in at.told() if isinstance(one, SpeechDone)] == [
-        (0, ""), (1, "..."), (2, "Hi."), (3, ""),
+        (1, ""), (2, "..."), (3, "Hi."), (4, ""),
     ]  # fmt: skip
     assert at.speaker.finished
 
@@ -234,7 +234,7 @@ def test_stop_speaks_what_is_left() -> None:
     at = stage()
     at.do(Text("Good bye"), Stop())
     at.play()
-    assert at.told() == [SpeechDone(0, "Good bye", 0.0, about(0.4))]
+    assert at.told() == [SpeechDone(1, "Good bye", 0.0, about(0.4))]
     silent = stage()
     silent.do(Stop())
     assert silent.speaker.finished and silent.speaker.take(0.0) is None
@@ -311,7 +311,7 @@ def test_compressed_sound_is_counted_by_the_encoder() -> None:
     at.do(Text("One two. Three."), Flush(), Stop())
     at.play()
     done = at.sent[-1]
-    assert done == SpeechDone(0, "One two. Three.", 0.0, about(0.4 + GAPS[Pause.SENTENCE] + 0.3))
+    assert done == SpeechDone(1, "One two. Three.", 0.0, about(0.4 + GAPS[Pause.SENTENCE] + 0.3))
     pieces = [one for one in at.sent if isinstance(one, Speech)]
     assert [round(one.at, 3) for one in pieces] == [0.0, 0.4, 0.6]
 

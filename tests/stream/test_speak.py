@@ -159,7 +159,7 @@ async def test_flush_speaks_what_waits_and_each_is_answered(served: House) -> No
     async with client(served, FAST) as socket:
         await send(socket, {"text": "No end here", "flush": True}, {"action": "flush"}, {"text": "More"})
         await send(socket, {"action": "flush"})
-        heard = await hear(socket, until=lambda message: message.get("utterance") == 2)
+        heard = await hear(socket, until=lambda message: message.get("utterance") == 3)
         assert [done["spoken"] for done in heard.events("done")] == ["No end here", "", "More"]
         await send(socket, {"action": "stop"})
         assert (await hear(socket)).messages == [{"is_final": True}]
