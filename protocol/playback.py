@@ -44,6 +44,7 @@ class Playback:
         self._places: list[Piece] = []  # a heap
         self._order = count()
         self._base: float | None = None  # when second 0 of the sound is, or was, played
+        self._latest = 0.0  # the last place but a word's
 
     @property
     def sent(self) -> float:
@@ -79,7 +80,11 @@ class Playback:
 
     def place(self, at: float, kind: Kind, what: object) -> None:
         """Tell ``what`` when the sound has come to ``at``; a word with the frame it begins in."""
-        at = at - self._frame_s if kind is Kind.WORD else at
+        if kind is Kind.WORD:
+            at -= self._frame_s
+        else:
+            # Places are sums of floats: one and the same may come out a little earlier the second time.
+            at = self._latest = max(at, self._latest)
         heapq.heappush(self._places, Piece(at, next(self._order), kind, what))
 
     def take(self, now: float) -> Piece | None:
@@ -108,4 +113,5 @@ class Playback:
         """Drop all that was not handed out; what was handed out is not played any more either."""
         self._track.clear()
         self._places.clear()
+        self._latest = self._track.sent
         self._base = now - self._track.sent

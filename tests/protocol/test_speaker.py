@@ -220,6 +220,17 @@ def test_sound_of_a_cleared_job_is_ignored() -> None:
     assert at.speaker.take(at.now) is None and at.speaker.idle
 
 
+def test_the_last_clause_is_told_before_its_utterance_is_done() -> None:
+    """The sound ended at 1.4000000000000001 s by one sum and at 1.4 s by another, so the last word came after "done"."""
+    at = stage()
+    for text in ("there. ", "Hello ", "Hello ", "there. "):
+        at.do(Text(text))
+        at.play(until=at.now)
+    at.do(Stop())
+    at.play()
+    assert [one.spoken for one in at.told() if isinstance(one, SpeechDone)] == ["there. Hello Hello there."]
+
+
 def test_each_flush_is_answered() -> None:
     at = stage()
     at.do(Flush(), Text("..."), Flush(), Text("Hi. "), Text(""), Flush(), Flush(), KeepAlive(), Stop())
