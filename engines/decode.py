@@ -95,6 +95,8 @@ def _mono(container: InputContainer, limits: DecodeLimits) -> Iterator[bytes]:
     stream = next((stream for stream in container.streams if isinstance(stream, AudioStream)), None)
     if stream is None:
         raise _unreadable("this file holds no sound")
+    if stream.codec_context is None:  # what PyAV gives for a codec that nobody knows
+        raise _unreadable("the sound in this file has an unknown format")
     stream.codec_context.thread_count = 1
     resampler, shape, size, samples = av.AudioResampler("s16", "mono", RATE), None, 0, 0
     for frame in _frames(container, stream):

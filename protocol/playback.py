@@ -44,7 +44,7 @@ class Playback:
         self._places: list[Piece] = []  # a heap
         self._order = count()
         self._base: float | None = None  # when second 0 of the sound is, or was, played
-        self._latest = 0.0  # the last place but a word's
+        self._latest = 0.0  # the last place of text or its end
 
     @property
     def sent(self) -> float:
@@ -82,8 +82,9 @@ class Playback:
         """Tell ``what`` when the sound has come to ``at``; a word with the frame it begins in."""
         if kind is Kind.WORD:
             at -= self._frame_s
-        else:
-            # Places are sums of floats: one and the same may come out a little earlier the second time.
+        elif kind is not Kind.MARK:
+            # Places are sums of floats, and the same one may come out a little earlier the second time: what was spoken
+            # is to be told in its order all the same, and before it is done.
             at = self._latest = max(at, self._latest)
         heapq.heappush(self._places, Piece(at, next(self._order), kind, what))
 

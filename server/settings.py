@@ -5,12 +5,14 @@ file named by ``VOXLINE_CONFIG``), then the defaults below. ``settings_table`` w
 fields, so that it cannot lie.
 """
 
+import difflib
 import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,6 +22,8 @@ from pydantic_settings import (
 )
 
 _PREFIX = "VOXLINE_"
+_NOT_SETTINGS = ("CONFIG", "KEY")  # read from the environment beside the settings: the file's place, a client's key
+_OF_ENGINES = ("whisper_", "pocketsphinx", "synthesizers", "engine_")
 
 
 class SettingsError(Exception):
@@ -149,13 +153,37 @@ class Settings(BaseSettings):
 def load_settings(**given: object) -> Settings:
     """Settings of this process; ``given`` come from the command line (``None`` = not given). Raises SettingsError."""
     chosen = {name: value for name, value in given.items() if value is not None}
+    _check_environment()
     try:
         return Settings(**chosen)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{_name(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(map(_problem, error.errors()))) from None
     except (tomllib.TOMLDecodeError, OSError) as error:
         raise SettingsError(f"cannot read {_config_file(chosen)}: {error}") from None
+
+
+def _check_environment() -> None:
+    """A misspelt name would go unnoticed; so would a file that is not there."""
+    known = [*(name.upper() for name in Settings.model_fields), *_NOT_SETTINGS]
+    lines = []
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in known:
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX), known, 1)
+            lines.append(f"{name}: there is no such setting{f'; {_PREFIX}{near[0]} is meant?' if near else ''}")
+    named = os.environ.get(f"{_PREFIX}CONFIG")
+    if named and not Path(named).is_file():
+        lines.append(f"{_PREFIX}CONFIG: there is no file {named}")
+    if lines:
+        raise SettingsError("\n".join(lines))
+
+
+def engine_settings(settings: Settings) -> dict[str, str]:
+    """How the engines are to be run, as ``child_environment`` takes it."""
+    chosen = settings.model_dump(include={name for name in Settings.model_fields if name.startswith(_OF_ENGINES)})
+    named = Path(settings.whisper_model)
+    if settings.whisper_model and named.is_dir():
+        chosen["whisper_model"] = str(named.resolve())
+    return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in chosen.items()}
 
 
 def child_environment(**changes: str) -> dict[str, str]:
@@ -183,6 +211,12 @@ def _config_file(given: dict[str, object]) -> Path:
     named = os.environ.get(f"{_PREFIX}CONFIG")
     data = given.get("data") or os.environ.get(f"{_PREFIX}DATA") or "var"
     return Path(named) if named else Path(str(data)) / "voxline.toml"
+
+
+def _problem(problem: ErrorDetails) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"{problem['loc'][0]}: there is no such setting"
+    return f"{_name(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _name(location: tuple[int | str, ...]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -12,12 +13,14 @@ from rich.live import Live
 from rich.text import Text
 
 from engines.decode import decode_file
+from protocol.errors import VoiceError
 from server import client
 from server.client import Heard, Message, Server, ServerRefused
 from server.commands.private_server import private_server
-from server.commands.terminal import CommandError, err, out, run
+from server.commands.terminal import CommandError, check_readable, err, out, run
+from server.engines import models_root
 from server.microphone import NoAudio, audio_problem, microphone
-from server.settings import given_key
+from server.settings import engine_settings, given_key, load_settings
 
 EXAMPLES = """
 Examples:
@@ -41,20 +44,22 @@ def listen(
     """Show what is being said while it is being said."""
     if file is None and (problem := audio_problem()):
         raise CommandError("there is no microphone to listen to", f"{problem}; or name a recording")
-    if file is not None and not file.is_file():
-        raise CommandError(f"there is no file {file}")
-    run(_listen(file, server, key or given_key(), language, data))
+    recording = None if file is None else decoded(file)
+    address = None if server is None else _address(server)
+    run(_listen(recording, address, key or given_key(), language, data))
 
 
-async def _listen(file: Path | None, base: str | None, key: str, language: str, data: Path | None) -> None:
+async def _listen(recording: bytes | None, base: str | None, key: str, language: str, data: Path | None) -> None:
     async with AsyncExitStack() as stack:
         if base is None:
+            settings = load_settings(data=data)
+            engines = private_server(models=models_root(settings), **engine_settings(settings))
             with err().status("starting the engines ..."):
-                there = await stack.enter_async_context(private_server(data=data))
+                there = await stack.enter_async_context(engines)
         else:
-            there = Server(base.rstrip("/"), key)
-        if file is not None:
-            sound = client.paced(b"".join(decode_file(file)))
+            there = Server(base, key)
+        if recording is not None:
+            sound = client.paced(recording)
         else:
             try:
                 sound = await stack.enter_async_context(microphone(_RATE))
@@ -68,6 +73,24 @@ async def _listen(file: Path | None, base: str | None, key: str, language: str, 
                     shown.show(heard)
             except ServerRefused as error:
                 raise CommandError(str(error)) from None
+
+
+def decoded(file: Path) -> bytes:
+    """A recording as 16 kHz s16le. Raises CommandError for what is not one."""
+    check_readable(file)
+    try:
+        return b"".join(decode_file(file))
+    except VoiceError as error:
+        raise CommandError(f"{file}: {error.message}") from None
+
+
+def _address(server: str) -> str:
+    """A server's base URL; a bare host and port will do."""
+    base = (server if "://" in server else f"http://{server}").rstrip("/")
+    parts = urlsplit(base)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CommandError(f"{server} is not a server's address", "write it like http://127.0.0.1:8000")
+    return base
 
 
 class Captions:

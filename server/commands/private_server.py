@@ -22,16 +22,15 @@ _LISTENING = "Voxline is listening on "
 
 
 @asynccontextmanager
-async def private_server(*, data: Path | None = None, **settings: str) -> AsyncIterator[Server]:
+async def private_server(*, models: Path | None = None, **settings: str) -> AsyncIterator[Server]:
     """Start a server, wait until it is ready, and end it with the context.
 
-    Its pulled models are those of ``data`` (the usual directory by default); ``settings`` are passed to it by name.
+    Its pulled models are those in the directory ``models``; ``settings`` are passed to it by name.
     """
     own = Path(tempfile.mkdtemp(prefix="voxline-"))
     try:
-        models = ((data or Path("var")) / "models").resolve()
-        if models.is_dir():
-            (own / "models").symlink_to(models)
+        if models is not None and models.is_dir():
+            (own / "models").symlink_to(models.resolve())
         key = await _new_key(own)
         with (own / "server.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,7 @@
 """What commands share at the terminal: where they write, how they fail, and how they run what is asynchronous."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -61,6 +62,24 @@ async def _ended_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await work
+
+
+def check_readable(file: Path) -> None:
+    """Complain about what is no file."""
+    if file.is_dir():
+        raise CommandError(f"{file} is a directory", "name the recordings in it")
+    if not file.exists():
+        raise CommandError(f"there is no file {file}")
+
+
+def check_writable(file: Path) -> None:
+    """Complain before the work, not after it, about a place that a file cannot be written to."""
+    if file.is_dir():
+        raise CommandError(f"{file} is a directory")
+    if not file.parent.is_dir():
+        raise CommandError(f"there is no directory {file.parent}")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise CommandError(f"cannot write {file}: permission denied")
 
 
 def program() -> str:

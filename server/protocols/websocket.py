@@ -34,7 +34,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._guard = cast(Connections, server_state)
         self._unparsed = b""
         self._control: Allowance | None = None
-        self._taken = False  # since the last ping: what was too much for the client's buffer has got smaller
+        self._alive = False  # since the last ping something came from the client, or was taken by it
         self._messages = 0  # since the last ping was planned
         self._silent = True
 
@@ -53,6 +53,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
                 self.queue.put_nowait(event)
 
     def data_received(self, data: bytes) -> None:
+        self._alive = True
         if len(data) <= _PIECE and not self._unparsed:
             super().data_received(data)
         else:
@@ -116,7 +117,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._taken = True
+        self._alive = True
 
     def start_keepalive(self) -> None:
         """The handshake is over: what it needed is not kept for the hours that may follow."""
@@ -135,6 +136,10 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         gap = max(interval, self._guard.limits.ping_interval_idle) if self._silent else interval
         self.ping_timer = self.loop.call_later(max(0.0, gap - self.last_ping_rtt), self.send_keepalive_ping)
 
+    def send_keepalive_ping(self) -> None:
+        self._alive = False
+        super().send_keepalive_ping()
+
     def _count(self) -> None:
         """A message, either way; with enough of them a silent connection is one that talks."""
         self._messages += 1
@@ -143,11 +148,10 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.schedule_ping()
 
     def keepalive_timeout(self) -> None:
-        if (self.read_paused or self._taken) and not self.transport.is_closing():
-            # We do not read, to hold the client back, so its pong may well be waiting behind its audio; or the client
-            # reads slowly, and our ping waits behind what is there for it. A peer that is gone still shows, in the
-            # next ping (nobody reads the reset that answers this one) or in TCP_USER_TIMEOUT (``server.guard.listen``).
-            self._taken = False
+        if (self.read_paused or self._alive) and not self.transport.is_closing():
+            # The pong may well be waiting behind the client's audio, because we hold it back or the line is slow; or
+            # our ping waits behind what it has not read yet. A peer that is gone still shows, in the next ping (nobody
+            # reads the reset that answers this one) or in TCP_USER_TIMEOUT (``server.guard.listen``).
             self.send_keepalive_ping()
             return
         super().keepalive_timeout()

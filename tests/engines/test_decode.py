@@ -196,3 +196,12 @@ def test_damaged_headers_end_in_sound_or_a_typed_error() -> None:
             assert error.code in (Code.UNSUPPORTED_MEDIA, Code.TOO_LARGE)
     assert 0 < len(outcomes) < 300
     assert max(outcomes) <= 2 * RATE * 20
+
+
+def test_a_codec_that_nobody_knows_is_a_typed_error() -> None:
+    """Found by mutation: the stream is there, but nothing to decode it with."""
+    data = bytearray(wav_header(AudioFormat(Encoding.PCM_S16LE, 16000), 800) + bytes(800))
+    data[20:22] = b"\x00\x00"  # the format tag
+    with pytest.raises(VoiceError) as caught:
+        heard(bytes(data))
+    assert caught.value.code is Code.UNSUPPORTED_MEDIA

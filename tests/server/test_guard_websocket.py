@@ -303,3 +303,34 @@ async def test_a_client_that_is_held_back_is_not_taken_for_dead() -> None:
             await asyncio.wait_for(client.wait_closed(), 0.8)
         recorder.reading.set()
         await until(lambda: len(recorder.sizes) == 20)
+
+
+async def test_a_client_whose_line_is_slow_is_not_taken_for_dead() -> None:
+    """Its pong waits behind its audio for longer than a pong may take; but the audio comes."""
+    app = Recorder()
+    async with serving(app, ping_interval=0.1, ping_timeout=0.2) as served, upgraded(served.port) as client:
+        loop = asyncio.get_running_loop()
+        until_then = loop.time() + 1.0
+        while loop.time() < until_then:
+            await client.send(frame(BINARY, b"xy"))
+            await asyncio.sleep(0.02)
+        assert app.code is None
+        async with asyncio.timeout(5):
+            await app.over.wait()  # and then it says nothing more
+
+
+async def test_a_client_that_reads_slowly_is_not_taken_for_dead() -> None:
+    """Our ping waits behind what it has not read yet; but it reads."""
+    app = Recorder(send=bytes(8192))
+    async with serving(app, ping_interval=0.1, ping_timeout=0.4) as served, upgraded(served.port) as client:
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        loop = asyncio.get_running_loop()
+        until_then = loop.time() + 1.5
+        while loop.time() < until_then:
+            assert await client.reader.readexactly(65536)
+            await asyncio.sleep(0.02)
+        assert not app.over.is_set()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(5):
+            await app.over.wait()
+        client.writer.transport.abort()
