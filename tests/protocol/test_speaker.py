@@ -221,7 +221,7 @@ def test_sound_of_a_cleared_job_is_ignored() -> None:
 
 
 def test_the_last_clause_is_told_before_its_utterance_is_done() -> None:
-    """By one sum of floats the sound ended at 1.4000000000000001 s, by another at 1.4 s: the last word came too late."""
+    """By one sum of floats the sound ended at 1.4000000000000001 s, by another at 1.4 s: the last word was late."""
     at = stage()
     for text in ("there. ", "Hello ", "Hello ", "there. "):
         at.do(Text(text))
