@@ -51,6 +51,7 @@ _VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 _WANTED = [*_REQUIRED, "vocabulary.*", "tokenizer.json", "preprocessor_config.json"]
 _MANIFEST = "manifest.json"  # written by pull: the SHA-256 of every file
 _BLOCK = 1 << 20
+_BY_HAND = "run it again when the hub is reachable, or copy a model here and set VOXLINE_WHISPER_MODEL to its directory"
 
 Progress = Callable[[str, int, int], None]  # file name, bytes so far, bytes in all (0 when unknown)
 
@@ -172,7 +173,7 @@ def _download(model: Published, directory: Path, progress: Progress | None) -> N
         # The hub client's own errors share no base class with those of its HTTP library.
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         message = f"{model.name} could not be downloaded from {model.repository}: {reason}"
-        raise VoiceError(Code.ENGINE_FAILED, message, directory=str(directory)) from error
+        raise VoiceError(Code.ENGINE_FAILED, message, directory=str(directory), install=_BY_HAND) from error
 
 
 def _whole(path: Path) -> bool:

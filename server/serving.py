@@ -1,6 +1,7 @@
 """From settings to a listening server and back: sockets, the event loop, the drain, the exit status."""
 
 import asyncio
+import errno
 import gc
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +37,8 @@ def serve(
     try:
         sockets = listen(settings.host, settings.port, user_timeout=settings.tcp_user_timeout)
     except OSError as error:
-        where, advice = f"{settings.host}:{settings.port}", "choose another with --port"
+        port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        where, advice = f"{settings.host}:{settings.port}", f"choose another with {'--port' if port else '--host'}"
         raise StartError(f"cannot listen on {where} ({error.strerror}); {advice}") from None
     app = create_app(settings, specs=specs)
 
@@ -68,5 +70,21 @@ async def _first_key(settings: Settings) -> str | None:
     try:
         keys = Keys(store, now=time.time, tick=time.monotonic)
         return None if await keys.all() else (await keys.create("first key"))[0]
+    finally:
+        await store.aclose()
+
+
+def forget_key(settings: Settings, key: str) -> None:
+    """Take back a first key that nobody has seen, because the start failed: the next start shows one."""
+    asyncio.run(_forget_key(settings, key))
+
+
+async def _forget_key(settings: Settings, secret: str) -> None:
+    store = await open_store(settings.database_url)
+    try:
+        keys = Keys(store, now=time.time, tick=time.monotonic)
+        key = await keys.verify(secret)
+        if key is not None:
+            await keys.delete(key.id)
     finally:
         await store.aclose()

@@ -133,9 +133,14 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def database(self) -> Path:
+        """The store's file."""
+        return self.data / "voxline.db"
+
+    @property
     def database_url(self) -> str:
         """The store's SQLAlchemy URL."""
-        return f"sqlite+aiosqlite:///{self.data / 'voxline.db'}"
+        return f"sqlite+aiosqlite:///{self.database}"
 
     @classmethod
     def settings_customise_sources(
@@ -163,13 +168,13 @@ def load_settings(**given: object) -> Settings:
 
 
 def _check_environment() -> None:
-    """A misspelt name would go unnoticed; so would a file that is not there."""
+    """A misspelt name would go unnoticed, and a file that is not there. Names like no setting are somebody else's."""
     known = [*(name.upper() for name in Settings.model_fields), *_NOT_SETTINGS]
     lines = []
     for name in sorted(os.environ):
         if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in known:
-            near = difflib.get_close_matches(name.removeprefix(_PREFIX), known, 1)
-            lines.append(f"{name}: there is no such setting{f'; {_PREFIX}{near[0]} is meant?' if near else ''}")
+            for near in difflib.get_close_matches(name.removeprefix(_PREFIX), known, 1, cutoff=0.75):
+                lines.append(f"{name}: there is no such setting; did you mean {_PREFIX}{near}?")
     named = os.environ.get(f"{_PREFIX}CONFIG")
     if named and not Path(named).is_file():
         lines.append(f"{_PREFIX}CONFIG: there is no file {named}")

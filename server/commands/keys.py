@@ -11,7 +11,7 @@ from rich.table import Table
 
 from accounts.keys import Keys, State
 from accounts.store import open_store
-from server.commands.terminal import err, out, run
+from server.commands.terminal import CommandError, err, out, program, run
 from server.settings import load_settings
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def create(
     data: Data = None,
 ) -> None:
     """Make a key and print it, alone on its line. It is shown this once: only its hash is kept."""
-    secret, _ = _with_keys(data, lambda keys: keys.create(name))
+    secret, _ = _with_keys(data, lambda keys: keys.create(name), new=True)
     out().print(secret)
 
 
@@ -50,23 +50,32 @@ def list_keys(data: Data = None) -> None:
 def disable(key_id: Id, data: Data = None) -> None:
     """Stop a key from opening anything, until it is enabled again; a running server follows within a second."""
     _with_keys(data, lambda keys: keys.set_state(key_id, State.DISABLED))
+    err().print(f"Key {key_id} is disabled.")
 
 
 @app.command(epilog="Example: `voxline keys enable 3`")
 def enable(key_id: Id, data: Data = None) -> None:
     """Let a disabled key open things again."""
     _with_keys(data, lambda keys: keys.set_state(key_id, State.ACTIVE))
+    err().print(f"Key {key_id} is active.")
 
 
 @app.command(epilog="Example: `voxline keys delete 3`")
 def delete(key_id: Id, data: Data = None) -> None:
     """Delete a key for good, and the tokens made with it."""
     _with_keys(data, lambda keys: keys.delete(key_id))
+    err().print(f"Key {key_id} is deleted.")
 
 
-def _with_keys(data: Path | None, work: Callable[[Keys], Awaitable[T]]) -> T:
+def _with_keys(data: Path | None, work: Callable[[Keys], Awaitable[T]], *, new: bool = False) -> T:
+    """Work on the keys of a data directory; only a new key may make one, so that a mistyped name shows."""
+    settings = load_settings(data=data)
+    if not new and not settings.database.exists():
+        hint = f"name the server's data directory with --data, or make a first key: {program()} keys create"
+        raise CommandError(f"there is no server's data in {settings.data}", hint)
+
     async def inside() -> T:
-        store = await open_store(load_settings(data=data).database_url)
+        store = await open_store(settings.database_url)
         try:
             return await work(Keys(store, now=time.time, tick=time.monotonic))
         finally:

@@ -53,7 +53,7 @@ async def _listen(recording: bytes | None, base: str | None, key: str, language:
     async with AsyncExitStack() as stack:
         if base is None:
             settings = load_settings(data=data)
-            engines = private_server(models=models_root(settings), **engine_settings(settings))
+            engines = private_server(models=models_root(settings).resolve(), **engine_settings(settings))
             with err().status("starting the engines ..."):
                 there = await stack.enter_async_context(engines)
         else:

@@ -25,12 +25,12 @@ _LISTENING = "Voxline is listening on "
 async def private_server(*, models: Path | None = None, **settings: str) -> AsyncIterator[Server]:
     """Start a server, wait until it is ready, and end it with the context.
 
-    Its pulled models are those in the directory ``models``; ``settings`` are passed to it by name.
+    Its pulled models are those in ``models``, an absolute path; ``settings`` are passed to it by name.
     """
     own = Path(tempfile.mkdtemp(prefix="voxline-"))
     try:
-        if models is not None and models.is_dir():
-            (own / "models").symlink_to(models.resolve())
+        if models is not None:
+            (own / "models").symlink_to(models)
         key = await _new_key(own)
         with (own / "server.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
@@ -48,7 +48,7 @@ async def private_server(*, models: Path | None = None, **settings: str) -> Asyn
 
 
 async def _new_key(data: Path) -> str:
-    store = await open_store(Settings(data=data).database_url)
+    store = await open_store(Settings.model_construct(data=data).database_url)  # whatever the environment holds
     try:
         return (await Keys(store, now=time.time, tick=time.monotonic).create("private"))[0]
     finally:

@@ -13,8 +13,9 @@ from engines.encode import Encoder
 from engines.fleet import Fleet
 from engines.resample import Resampler
 from protocol.audio import AudioFormat, Encoding
+from protocol.errors import VoiceError
 from server import offline
-from server.commands.terminal import CommandError, err, progress, run
+from server.commands.terminal import CommandError, check_writable, err, program, progress, run
 from server.engines import choose_engines
 from server.microphone import NoAudio, audio_problem, play
 from server.settings import load_settings
@@ -54,9 +55,13 @@ def say(
         raise CommandError(f"{output} has no ending I know", f"use one of {', '.join(_ENCODINGS)}")
     if output is None and (problem := audio_problem()):
         raise CommandError("there is no loudspeaker to speak with", f"{problem}; or write a file with -o hello.wav")
+    if output is not None and not to_stdout:
+        check_writable(output)
     found = _voice(voice, language)
     rate = _RATES.get(encoding, _RATE)
     pcm = run(_speak(words, found, speed, rate))
+    if not pcm:
+        raise CommandError("there is nothing in that text that can be spoken")
     if output is None:
         try:
             play(pcm, rate)
@@ -75,11 +80,16 @@ def say(
 def _voice(code: str, language: str) -> VoiceEntry:
     catalogue = Catalogue.load()
     if code == "auto":
-        return catalogue.default(language)
+        try:
+            return catalogue.default(language)
+        except VoiceError as error:
+            raise CommandError(error.message, f"{program()} doctor lists the languages") from None
     found = catalogue.find(code)
     if found is None:
         near = [entry.code for entry in catalogue.all() if entry.code.startswith(code.split("-")[0])][:8]
-        raise CommandError(f"there is no voice {code}", f"try {', '.join(near)}" if near else "see GET /v1/voices")
+        some = near or [entry.code for entry in catalogue.all()][:8]
+        hint = f"try {', '.join(some)}; GET /v1/voices of a server lists them all"
+        raise CommandError(f"there is no voice {code}", hint)
     return found
 
 

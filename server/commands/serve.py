@@ -11,7 +11,7 @@ from engines.base import Capabilities, Task
 from server.app import App
 from server.commands.terminal import CommandError, err, out, program
 from server.logs import configure_logs
-from server.serving import StartError, first_key
+from server.serving import StartError, first_key, forget_key
 from server.serving import serve as serve_until_signal
 from server.settings import Settings, load_settings
 
@@ -35,19 +35,24 @@ def serve(
     settings = load_settings(host=host, port=port, data=data)
     configure_logs(settings.log_level, settings.log_format)
     waiting = err().status("starting the engines ...")
+    key = first_key(settings)
+    shown = False
 
     def announce(app: App, bound: int) -> None:
+        nonlocal shown
         waiting.stop()
         _announce(app, bound, key)
+        shown = True
 
     try:
-        key = first_key(settings)
         waiting.start()
         status = serve_until_signal(settings, started=announce)
     except StartError as error:
         raise CommandError(str(error)) from None
     finally:
         waiting.stop()
+        if key is not None and not shown:
+            forget_key(settings, key)
     raise typer.Exit(status)
 
 
@@ -56,7 +61,7 @@ def _announce(app: App, port: int, key: str | None) -> None:
     shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
     base = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     console.print(f"Voxline is listening on {base}")
-    for line in describe_engines(app.parts.fleet.capabilities()):
+    for line in describe_engines(app.parts.fleet.capabilities(), settings):
         console.print(f"  {line}")
     console.print(f"  state         {settings.data.resolve()}")
     if key is not None:
@@ -68,9 +73,10 @@ def _announce(app: App, port: int, key: str | None) -> None:
     console.file.flush()
 
 
-def describe_engines(engines: list[Capabilities]) -> list[str]:
+def describe_engines(engines: list[Capabilities], settings: Settings) -> list[str]:
     """What can be recognised and spoken here, one line each."""
     lines = []
+    where = "" if settings.data == Settings.model_fields["data"].default else f" --data {settings.data}"
     for one in sorted(engines, key=lambda one: one.task):
         if one.task is Task.RECOGNIZE:
             count = len(one.languages)
@@ -78,7 +84,7 @@ def describe_engines(engines: list[Capabilities]) -> list[str]:
             model = f" {one.model}" if one.model and one.model != one.engine else ""
             lines.append(f"recognition   {one.engine}{model} ({one.note or languages})")
             if count < 3 and one.engine == "pocketsphinx":
-                lines.append(f"              for 100 languages, and far better: {program()} models pull small")
+                lines.append(f"              for 100 languages, and far better: {program()} models pull small{where}")
         elif one.task is Task.SYNTHESIZE:
             lines.append(f"speech        {one.engine} ({len(one.voices)} voices{f'; {one.note}' if one.note else ''})")
     return lines

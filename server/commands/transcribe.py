@@ -1,8 +1,11 @@
 """``voxline transcribe``: recordings into text or subtitles, without a server."""
 
 import asyncio
+import math
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +13,15 @@ import typer
 from rich.progress import Progress, TaskID
 
 from engines.base import Task
-from engines.decode import decode_file
+from engines.decode import DecodeLimits, decode_file, decode_media
 from engines.fleet import Fleet
 from protocol.errors import VoiceError
 from protocol.events import Final, ListenConfig
 from protocol.subtitles import Segment, SubtitleFormat, Transcript, render
 from server import offline
-from server.commands.terminal import CommandError, err, out, progress, run
+from server.commands.terminal import CommandError, check_readable, check_writable, err, out, progress, run
 from server.engines import choose_engines
-from server.settings import load_settings
+from server.settings import Settings, load_settings
 
 EXAMPLES = """
 Examples:
@@ -27,38 +30,58 @@ Examples:
 
 - `voxline transcribe talk.mp4 --format srt > talk.srt`
 
+- `voxline transcribe talk.mp4 -o talk.srt --format srt` writes that file
+
 - `voxline transcribe *.wav --format vtt -o subtitles` writes one file each into that directory
+
+- `ffmpeg -i rtmp://... -f wav - | voxline transcribe -` reads standard input to its end
 
 - `VOXLINE_WHISPER_MODEL=small voxline transcribe rede.ogg --language de`
 """
 
 _BYTES_A_SECOND = 32000
+_STANDARD_INPUT = Path("-")
+_ENDINGS = tuple(f".{form}" for form in SubtitleFormat)
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, audio or video.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings, audio or video; - is standard input.", show_default=False)
+    ],
     form: Annotated[SubtitleFormat, typer.Option("--format", help="How to write the text.")] = SubtitleFormat.TXT,
     language: Annotated[str, typer.Option(help="ISO 639-1 code, or auto.")] = "auto",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Directory for one file each.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory for one file each; for one recording also a file.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory with the pulled models.")] = None,
 ) -> None:
     """Write down what is said in recordings."""
     for file in files:
-        if not file.is_file():
-            raise CommandError(f"there is no file {file}")
-    run(_transcribe(files, form, language, output))
+        if file != _STANDARD_INPUT:
+            check_readable(file)
+    places = _places(files, form, output)
+    for place in places:
+        check_writable(place)
+    run(_transcribe(files, places, form, language, load_settings(data=data)))
 
 
-async def _transcribe(files: list[Path], form: SubtitleFormat, language: str, output: Path | None) -> None:
-    specs = offline.only(choose_engines(load_settings()), Task.RECOGNIZE, Task.DETECT)
+async def _transcribe(
+    files: list[Path], places: list[Path], form: SubtitleFormat, language: str, settings: Settings
+) -> None:
+    specs = offline.only(choose_engines(settings), Task.RECOGNIZE, Task.DETECT)
     fleet = Fleet(specs, now=time.monotonic)
     try:
         with progress() as bar:
             starting = bar.add_task("starting the engines", total=None)
             await fleet.start()
             bar.remove_task(starting)
-            for file in files:
+            for number, file in enumerate(files):
                 text = render(await _one(fleet, file, form, language, bar), form)
-                _deliver(text, file, form, output, several=len(files) > 1)
+                if places:
+                    places[number].write_text(text, encoding="utf-8")
+                    err().print(str(places[number]))
+                else:
+                    _print(text, file, several=len(files) > 1)
     finally:
         await fleet.aclose()
 
@@ -78,12 +101,12 @@ async def _one(fleet: Fleet, file: Path, form: SubtitleFormat, language: str, ba
         interim_results=False,
         word_timestamps=words and scheduler.capabilities.word_timestamps,
     )
-    task = bar.add_task(file.name, total=None)
+    task = bar.add_task(_name(file), total=None)
     sound = _Sound(file, bar, task)
     try:
         await offline.transcribe(fleet, sound.pieces(), config, heard)
     except VoiceError as error:
-        raise CommandError(f"{file}: {error.message}", str(error.facts.get("install", ""))) from None
+        raise CommandError(f"{_name(file)}: {error.message}", str(error.facts.get("install", ""))) from None
     bar.remove_task(task)
     spoken = max(set(languages), key=languages.count, default="")
     return Transcript(tuple(segments), spoken, sound.seconds)
@@ -99,10 +122,10 @@ class _Sound:
         self._task = task
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        decoder = decode_file(self._file)
+        decoder = await asyncio.to_thread(_decoder, self._file)
         while piece := await asyncio.to_thread(_next, decoder):
             self.seconds += len(piece) / _BYTES_A_SECOND
-            self._bar.update(self._task, description=f"{self._file.name} {self.seconds:.0f} s")
+            self._bar.update(self._task, description=f"{_name(self._file)} {self.seconds:.0f} s")
             yield piece
 
 
@@ -110,13 +133,34 @@ def _next(decoder: Iterator[bytes]) -> bytes:
     return next(decoder, b"")
 
 
-def _deliver(text: str, file: Path, form: SubtitleFormat, output: Path | None, *, several: bool) -> None:
+def _decoder(file: Path) -> Iterator[bytes]:
+    """A file may be of any length; standard input is read to its end first, since most formats need to be seekable."""
+    if file != _STANDARD_INPUT:
+        return decode_file(file)
+    return decode_media(BytesIO(sys.stdin.buffer.read()), DecodeLimits(seconds=math.inf, size=sys.maxsize))
+
+
+def _name(file: Path) -> str:
+    return "standard input" if file == _STANDARD_INPUT else str(file)
+
+
+def _places(files: list[Path], form: SubtitleFormat, output: Path | None) -> list[Path]:
+    """Where each transcript is written; none when standard output takes them. Recordings of one name stay apart."""
     if output is None:
-        if several:
-            err().print(f"{file}:")
-        out().out(text, end="", highlight=False)
-        return
+        return []
+    if len(files) == 1 and not output.is_dir() and output.suffix.lower() in _ENDINGS:
+        return [output]
     output.mkdir(parents=True, exist_ok=True)
-    place = output / f"{file.stem}.{form}"
-    place.write_text(text, encoding="utf-8")
-    err().print(str(place))
+    stems = ["transcript" if file == _STANDARD_INPUT else file.stem for file in files]
+    names = [stem if stems.count(stem) == 1 else file.name for stem, file in zip(stems, files, strict=True)]
+    places = [output / f"{name}.{form}" for name in names]
+    twice = sorted({place.name for place in places if places.count(place) > 1})
+    if twice:
+        raise CommandError(f"two recordings would both be written to {', '.join(twice)}", "transcribe them one by one")
+    return places
+
+
+def _print(text: str, file: Path, *, several: bool) -> None:
+    if several:
+        err().print(f"{_name(file)}:")
+    out().out(text, end="", highlight=False)
