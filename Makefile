@@ -39,7 +39,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(PIP) install -q -r requirements-dev.lock
 	@touch $@
 
-serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:$(PORT)
+serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:8000 (PORT=9000 changes that)
 	@exec $(BIN)/voxline serve --port $(PORT) --data $(DATA)
 
 demo: $(VENV)/.runtime ## stream speech through a real server, hear and see it answer

@@ -63,7 +63,7 @@ async def open_store(url: str) -> Store:
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"cannot use {Path(parsed.database).parent} as a directory: {error.strerror}") from None
+            raise StoreError(f"cannot use {Path(parsed.database).parent} as data directory: {error.strerror}") from None
     engine = create_async_engine(parsed, pool_pre_ping=not sqlite)
     if sqlite:
         event.listen(engine.sync_engine, "connect", _on_connect)

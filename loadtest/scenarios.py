@@ -196,6 +196,7 @@ def _felt(heard: list[Heard], subject: Subject) -> dict[str, float]:
     figures["utterances"] = float(len(got))
     figures["missing"] = float(len(wanted) - len(got))
     figures["server_mib"] = subject.rss() / 2**20
+    figures["loop_lag_p99_s"] = subject.loop_lag()
     return figures | _health(heard)
 
 

@@ -1,6 +1,8 @@
 """The server being measured: a real process of its own, its key, and what it costs (CPU seconds, resident bytes)."""
 
+import math
 import os
+import re
 import resource
 import signal
 import socket
@@ -78,9 +80,12 @@ class Subject:
         """The engine processes."""
         return [child.pid for child in self.process.children(recursive=True)]
 
-    def metrics(self) -> str:
-        """The server's own view, as Prometheus text."""
-        return httpx.get(f"{self.http}/metrics", timeout=10).text
+    def loop_lag(self, share: float = 0.99) -> float:
+        """Upper bound, in seconds, of the event loop's lag in ``share`` of its own measurements since the start."""
+        text = httpx.get(f"{self.http}/metrics", timeout=10).text
+        rows = re.findall(r'voxline_loop_lag_seconds_bucket\{le="([^"]+)"\} ([0-9.e+]+)', text)
+        counts = [(float(bound), float(count)) for bound, count in rows]
+        return next((bound for bound, count in counts if count >= share * counts[-1][1]), math.nan)
 
 
 def free_port() -> int:

@@ -86,8 +86,8 @@ async def _show(server: Server, console: Console) -> None:
     again = await _recognise(server, _padded(spoken), [Said(answer, _BEFORE_S + seconds)], console)
     console.print("")
     console.print(_table([*outcomes, *again]))
-    console.print("\nThe end of an utterance is known by 500 ms of silence, which is most of that time; for the detector it")
-    console.print("begins while a voice still fades out.")
+    console.print("\nThe end of an utterance is known by 500 ms of silence, which is most of that time; to the")
+    console.print("detector it begins while a voice still fades out.")
 
 
 async def _record(server: Server) -> tuple[bytes, list[Said]]:

@@ -72,16 +72,18 @@ async def _transcribe(
     fleet = Fleet(specs, now=time.monotonic)
     try:
         with progress() as bar:
-            starting = bar.add_task("starting the engines", total=None)
+            bar.add_task("starting the engines", total=None)
             await fleet.start()
-            bar.remove_task(starting)
-            for number, file in enumerate(files):
+        for number, file in enumerate(files):
+            with progress() as bar:  # gone before anything else is written to the same terminal
                 text = render(await _one(fleet, file, form, language, bar), form)
-                if places:
-                    places[number].write_text(text, encoding="utf-8")
-                    err().print(str(places[number]))
-                else:
-                    _print(text, file, several=len(files) > 1)
+            if places:
+                places[number].write_text(text, encoding="utf-8")
+                err().print(str(places[number]))
+                continue
+            if len(files) > 1:
+                err().print(f"{_name(file)}:")
+            out().out(text, end="", highlight=False)
     finally:
         await fleet.aclose()
 
@@ -101,13 +103,12 @@ async def _one(fleet: Fleet, file: Path, form: SubtitleFormat, language: str, ba
         interim_results=False,
         word_timestamps=words and scheduler.capabilities.word_timestamps,
     )
-    task = bar.add_task(_name(file), total=None)
+    task = bar.add_task(file.name, total=None)
     sound = _Sound(file, bar, task)
     try:
         await offline.transcribe(fleet, sound.pieces(), config, heard)
     except VoiceError as error:
         raise CommandError(f"{_name(file)}: {error.message}", str(error.facts.get("install", ""))) from None
-    bar.remove_task(task)
     spoken = max(set(languages), key=languages.count, default="")
     return Transcript(tuple(segments), spoken, sound.seconds)
 
@@ -125,7 +126,7 @@ class _Sound:
         decoder = await asyncio.to_thread(_decoder, self._file)
         while piece := await asyncio.to_thread(_next, decoder):
             self.seconds += len(piece) / _BYTES_A_SECOND
-            self._bar.update(self._task, description=f"{_name(self._file)} {self.seconds:.0f} s")
+            self._bar.update(self._task, description=f"{self._file.name} {self.seconds:.0f} s")
             yield piece
 
 
@@ -158,9 +159,3 @@ def _places(files: list[Path], form: SubtitleFormat, output: Path | None) -> lis
     if twice:
         raise CommandError(f"two recordings would both be written to {', '.join(twice)}", "transcribe them one by one")
     return places
-
-
-def _print(text: str, file: Path, *, several: bool) -> None:
-    if several:
-        err().print(f"{_name(file)}:")
-    out().out(text, end="", highlight=False)

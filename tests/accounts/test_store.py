@@ -71,7 +71,7 @@ async def test_a_second_opening_finds_the_first_one_s_rows(store: Store, tmp_pat
 
 async def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot make the directory"):
+    with pytest.raises(StoreError, match="as data directory"):
         await open_store(f"sqlite+aiosqlite:///{tmp_path}/file/voxline.db")
 
 

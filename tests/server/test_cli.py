@@ -68,12 +68,13 @@ def test_keys_from_making_to_deleting(tmp_path: Path) -> None:
     assert voxline("keys", "enable", "1", data=tmp_path).returncode == 0
     assert "active" in voxline("keys", "list", data=tmp_path).stdout
     assert voxline("keys", "delete", "1", data=tmp_path).returncode == 0
+    assert "no key 1" in voxline("keys", "delete", "1", data=tmp_path).stderr
     gone = voxline("keys", "list", data=tmp_path)
     assert gone.stdout == "" and "no key yet" in gone.stderr
 
 
 MISTAKES = {
-    "a key that is not there": (("keys", "delete", "7"), 1, "no key 7"),
+    "no data where keys are looked for": (("keys", "list"), 1, "keys create"),
     "a key that is no number": (("keys", "delete", "seven"), 2, "key_id"),
     "an unknown command": (("sign",), 2, "sign"),
     "nothing to say": (("say", " ", "-o", "x.wav"), 1, "nothing to say"),
@@ -86,6 +87,14 @@ MISTAKES = {
     "a server that is not there": (("listen", "sound.wav", "--server", "http://127.0.0.1:9"), 1, "voxline serve"),
     "a model that does not exist": (("models", "pull", "gpt"), 1, "large-v3"),
     "a model that is not here": (("models", "verify", "small"), 1, "voxline models pull small"),
+    "a directory for a recording": (("transcribe", "."), 1, "is a directory"),
+    "a place that does not exist": (("transcribe", "sound.wav", "-o", "no/where/x.txt"), 1, "no/where"),
+    "two transcripts in one place": (("transcribe", "sound.wav", "sound.wav", "-o", "TMP"), 1, "sound.wav.txt"),
+    "text without a word": (("say", "!!!", "-o", "x.wav"), 1, "can be spoken"),
+    "speech into no directory": (("say", "hello", "-o", "no/where/x.wav"), 1, "no/where"),
+    "no recording to listen to": (("listen", "README.md"), 1, "README.md: "),
+    "an address that is none": (("listen", "sound.wav", "--server", "ftp://box"), 1, "http://"),
+    "a host that is none": (("serve", "--host", "192.0.2.1", "--port", "0"), 1, "--host"),
     "a port that is none": (("serve", "--port", "99999"), 2, "65535"),
 }
 
@@ -103,7 +112,8 @@ def sound(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("what", MISTAKES)
 def test_a_mistake_is_one_line_a_person_can_act_on(what: str, tmp_path: Path, sound: Path) -> None:
     arguments, status, said = MISTAKES[what]
-    arguments = tuple(str(sound) if part == "sound.wav" else part for part in arguments)
+    places = {"sound.wav": str(sound), "TMP": str(tmp_path)}
+    arguments = tuple(places.get(part, part) for part in arguments)
     failed = voxline(*arguments, data=tmp_path)
     assert failed.returncode == status and said in failed.stderr, failed.stderr
     assert "Traceback" not in failed.stderr and failed.stdout == ""
@@ -139,6 +149,39 @@ def test_say_speaks_standard_input_to_standard_output() -> None:
         cwd=_ROOT, env=environment(), input="Xin chào. ".encode() * 50, capture_output=True, timeout=60,
     )  # fmt: skip
     assert said.returncode == 0 and said.stdout.startswith(b"RIFF") and len(said.stdout) > 1_000_000
+
+
+def test_standard_input_is_transcribed_into_the_file_that_is_named(tmp_path: Path, sound: Path) -> None:
+    place = tmp_path / "talk.vtt"
+    done = subprocess.run(
+        [sys.executable, "-m", "server.cli", "transcribe", "-", "--format", "vtt", "-o", str(place)],
+        cwd=_ROOT, env=environment(), input=sound.read_bytes(), capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0 and place.read_text() == "WEBVTT\n", done.stderr
+
+
+def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path: Path, sound: Path) -> None:
+    other = sound.with_suffix(".wave")
+    other.write_bytes(sound.read_bytes())
+    done = voxline("transcribe", str(sound), str(other), "-o", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"sound.wav.txt", "sound.wave.txt"}
+
+
+def test_listen_runs_the_model_of_the_settings(tmp_path: Path) -> None:
+    said = tmp_path / "said.wav"
+    assert voxline("say", "Please turn off the light now.", "-o", str(said)).returncode == 0
+    model = str(_ROOT / "tests" / "checkpoints" / "nano_whisper" / "model")
+    heard = voxline("listen", str(said), whisper_model=model)
+    assert "please turn off the light now" in heard.stdout.splitlines()[-1], heard.stderr
+
+
+def test_a_first_key_nobody_saw_is_taken_back(tmp_path: Path) -> None:
+    failed = voxline("serve", "--port", "0", data=tmp_path, whisper_model="small")
+    assert failed.returncode == 1 and "models pull small" in failed.stderr
+    with started(tmp_path) as second:
+        assert SHOWN_ONCE.search(second.banner)
+        assert second.end() == 0
 
 
 def test_several_recordings_become_a_file_each(tmp_path: Path, sound: Path) -> None:

@@ -54,6 +54,18 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
         load_settings()
 
 
+def test_a_misspelt_name_and_a_file_that_is_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXLINE_SERVICE_HOST", "10.0.0.1")  # what Kubernetes sets for a service of our name
+    load_settings()
+    monkeypatch.setenv("VOXLINE_SESSONS", "3")
+    with pytest.raises(SettingsError, match="VOXLINE_SESSIONS"):
+        load_settings()
+    monkeypatch.delenv("VOXLINE_SESSONS")
+    monkeypatch.setenv("VOXLINE_CONFIG", "/no/such.toml")
+    with pytest.raises(SettingsError, match=r"/no/such\.toml"):
+        load_settings()
+
+
 @pytest.mark.parametrize("text", ["port = ", "prot = 8000\n"])
 def test_a_file_with_a_mistake_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "voxline.toml").write_text(text)
