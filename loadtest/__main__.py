@@ -1,5 +1,6 @@
 """`python -m loadtest SCENARIO...`: measure, show a table, keep JSON and a picture."""
 
+import inspect
 import signal
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from loadtest.recordings import CHECKPOINT
 from loadtest.report import Report
 from loadtest.scenarios import SCENARIOS
 
@@ -19,6 +21,10 @@ def main(
     scenarios: Annotated[
         list[str] | None, typer.Argument(help="What to measure: " + ", ".join(SCENARIOS) + "; all when none is named.")
     ] = None,
+    model: Annotated[
+        Path,
+        typer.Option(help="CTranslate2 Whisper directory for endpoint and capacity.", exists=True, file_okay=False),
+    ] = CHECKPOINT,
     out: Annotated[Path, typer.Option(help="Directory for results.json and results.png.")] = Path("loadtest/results"),
 ) -> None:
     """Measure what callers of a Voxline server feel, on this machine.
@@ -34,7 +40,11 @@ def main(
     try:
         for name in wanted:
             console.print(f"[bold]{name}[/bold]  {(SCENARIOS[name].__doc__ or '').splitlines()[0]}")
-            SCENARIOS[name](report)
+            scenario = SCENARIOS[name]
+            if "model" in inspect.signature(scenario).parameters:
+                scenario(report, model=model)
+            else:
+                scenario(report)
     except KeyboardInterrupt:
         console.print("stopped; reporting what was measured so far")
     console.print(report.table())

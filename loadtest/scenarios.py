@@ -299,7 +299,7 @@ async def _come_and_go(subject: Subject, recording: Recording, sessions: int, at
     return failed, refused
 
 
-SCENARIOS: dict[str, Callable[[Report], None]] = {
+SCENARIOS: dict[str, Callable[..., None]] = {
     "overhead": overhead,
     "frames": frames,
     "vad": vad,
