@@ -44,17 +44,29 @@ class Once:
             self.answer.set_exception(error)
 
 
+class Judge(Protocol):
+    """Who keeps count of how a child does."""
+
+    def did_well(self) -> None: ...
+
+    def did_badly(self) -> None: ...
+
+
 class Spoken:
     """A call answered by chunks of sound; each must come within ``allowed_s`` of the one before."""
 
-    def __init__(self, stream: SpeechStream, allowed_s: float) -> None:
+    def __init__(self, stream: SpeechStream, allowed_s: float, judge: Judge) -> None:
         self.allowed_s = allowed_s
         self._stream = stream
+        self._judge = judge
         self._check = SpeechCheck(stream.request)
+        self._sound = True  # no nonsense so far
 
     def take(self, frame: Frame) -> bool:
         """A chunk, or the end. Nonsense fails the stream at once and stops the child's work on it."""
         if frame.kind is Kind.DONE:
+            if self._sound:
+                self._judge.did_well()
             if not self._stream.ended:
                 self._stream.end()
             return True
@@ -63,6 +75,9 @@ class Spoken:
         try:
             chunk = self._check.read(frame.head, frame.buffers)
         except WireError:
+            if self._sound:
+                self._sound = False
+                self._judge.did_badly()
             cancel = self._stream.cancel
             self._stream.fail(VoiceError(Code.ENGINE_FAILED, "the engine made sound that cannot be right"))
             if cancel is not None:
@@ -73,6 +88,8 @@ class Spoken:
 
     def fail(self, error: VoiceError) -> None:
         """No more is coming."""
+        if error.code is Code.ENGINE_FAILED:
+            self._judge.did_badly()
         self._stream.fail(error)
 
 

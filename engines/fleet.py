@@ -73,9 +73,11 @@ class Fleet:
         for task in self._work:
             task.cancel()
         tasks, self._tasks = self._tasks, None
-        if tasks is not None:
-            await tasks.__aexit__(None, None, None)
-        await asyncio.gather(*(host.aclose() for host in self._all_hosts()))
+        try:
+            if tasks is not None:
+                await tasks.__aexit__(None, None, None)  # raises what ended a scheduler, if something did
+        finally:
+            await asyncio.gather(*(host.aclose() for host in self._all_hosts()))
 
     def _host(self, spec: EngineSpec) -> EngineHost:
         limits = self._limits

@@ -127,7 +127,7 @@ class EngineHost:
         if not self.alive:
             stream.fail(VoiceError(Code.ENGINE_RESTARTED, f"{self.spec.name} is being replaced"))
             return stream
-        call = Spoken(stream, 3 * expected_s + self._limits.grace_s)
+        call = Spoken(stream, 3 * expected_s + self._limits.grace_s, self._supervisor)
         try:
             number = self._send(Kind.SPEAK, wire.pack_speak(request), (), call)
         except VoiceError as error:
@@ -137,11 +137,16 @@ class EngineHost:
         return stream
 
     async def _ask(self, kind: Kind, head: Head, buffers: tuple[bytes, ...], expected_s: float) -> Frame:
-        if not self.alive:
+        while not self.alive:  # it may fall again before we get to run
             await self.wait_alive()
         call = Once(asyncio.get_running_loop().create_future(), 3 * expected_s + self._limits.grace_s)
         self._send(kind, head, buffers, call)
-        return await call.answer
+        try:
+            return await call.answer
+        except VoiceError as error:
+            if error.code is Code.ENGINE_FAILED:
+                self._supervisor.did_badly()
+            raise
 
     def _send(self, kind: Kind, head: Head, buffers: tuple[bytes, ...], call: Call) -> int:
         number = self._calls.next_number()
@@ -161,6 +166,7 @@ class EngineHost:
             answer = read(*args, **kwargs)
         except WireError as error:
             _log.warning("engine %s answered nonsense: %s", self.spec.name, error)
+            self._supervisor.did_badly()
             raise VoiceError(Code.ENGINE_FAILED, f"{self.spec.name} gave an answer that cannot be right") from None
         self._supervisor.did_well()
         return answer

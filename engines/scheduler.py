@@ -220,7 +220,8 @@ class Scheduler:
 
     def _failed(self, batch: list[Request], error: VoiceError) -> None:
         """Try again what may have been innocent: of a batch each alone; alone, once more if the engine died of it."""
-        recoverable = (Code.ENGINE_RESTARTED, Code.ENGINE_FAILED) if len(batch) > 1 else (Code.ENGINE_RESTARTED,)
+        together = (Code.ENGINE_RESTARTED, Code.ENGINE_FAILED, Code.TOO_LARGE)
+        recoverable = together if len(batch) > 1 else (Code.ENGINE_RESTARTED,)
         for request in batch:
             request.attempts += 1
             if error.code not in recoverable or request.attempts == _ATTEMPTS:

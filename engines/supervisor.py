@@ -1,7 +1,8 @@
 """Keeps one engine process alive: starts it, watches it, kills it when it is of no more use, starts the next.
 
 A child is replaced when its pipe ends (it crashed), when it writes what no frame is, when it has not said for some
-beats that it lives, when it holds too much memory, and when a call takes too long.
+beats that it lives, when it holds too much memory, when a call takes too long, and when it fails one call after the
+other.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ class HostLimits:
     stop_s: float = 2.0  # to finish when the server stops
     beat_s: float = 2.0  # how often it says that it lives
     missed_beats: int = 4  # how many it may miss (a long call that holds the interpreter)
+    bad_answers: int = 5  # in a row: no request can be at fault for all of them
     check_s: float = 0.25  # how often deadlines and memory are looked at
     back_off_s: tuple[float, ...] = (0.0, 0.25, 1.0, 2.0, 5.0, 15.0, 30.0)  # before each restart without a good answer
 
@@ -68,6 +70,7 @@ class Supervisor:
         self._lost = asyncio.Event()  # the child is gone, or there is to be none
         self._why = ""
         self._failures = 0  # children in a row that never answered well
+        self._bad_answers = 0  # of this child, in a row
         self._heard_at = 0.0
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -83,7 +86,14 @@ class Supervisor:
 
     def did_well(self) -> None:
         """The child gave a good answer: should it fall, the next is started at once."""
-        self._failures = 0
+        self._failures = self._bad_answers = 0
+
+    def did_badly(self) -> None:
+        """The child failed a call, or answered nonsense; with so many in a row it is taken to be broken."""
+        self._bad_answers += 1
+        if self._bad_answers == self.limits.bad_answers and self._process is not None:
+            self.alive.clear()  # the next call waits for the next child
+            self._process.kill("failed every call")
 
     async def start(self) -> Capabilities:
         """Start the first child and wait for its engine. Raises VoiceError when that cannot be built."""
@@ -110,6 +120,7 @@ class Supervisor:
 
     async def _launch(self) -> Capabilities:
         self.generation += 1
+        self._bad_answers = 0
         self._lost.clear()
         generation, ready = self.generation, asyncio.get_running_loop().create_future()
         self._ready = ready
@@ -121,6 +132,8 @@ class Supervisor:
                 raise VoiceError(Code.SHUTTING_DOWN, "the server is stopping")
             async with asyncio.timeout(self.limits.start_s):
                 self.capabilities = await ready
+            if self._lost.is_set():  # it fell right behind its first word
+                raise VoiceError(Code.ENGINE_FAILED, f"{self.spec.name} does not start")
         except BaseException as error:
             await self._bury("not started")
             if isinstance(error, TimeoutError):

@@ -204,10 +204,7 @@ def read_capabilities(head: Head) -> Capabilities:
         fields.flag(head, "incremental"),
         int(fields.number(head.get("batch"), 1, 1024)),
         int(fields.number(head.get("rate"), 8_000, 192_000)),
-        tuple(
-            Voice(*(fields.clean(part, 200) for part in fields.row(voice, 5)))
-            for voice in fields.items(head, "voices", 10_000)
-        ),
+        tuple(map(_voice, fields.items(head, "voices", 10_000))),
         fields.flag(head, "cloning"),
         fields.text(head, "note"),
     )

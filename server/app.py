@@ -182,6 +182,10 @@ class App:
         except VoiceError as error:
             await service.refuse(socket, error)
             return
+        except Exception:  # the store, say: an answer all the same (P6)
+            log.exception("a stream could not be opened", extra={"path": path})
+            await service.refuse(socket, VoiceError(Code.INTERNAL, "Something went wrong here."))
+            return
         await service.serve(socket, caller)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

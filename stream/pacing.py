@@ -56,5 +56,6 @@ class Pacer:
                     lane()
                 except Exception:  # noqa: BLE001 (one session's bug must not silence the others)
                     _log.exception("a paced session broke")
-        if self._due and self._armed is None:
-            self._arm(min(self._due))
+        nearest = min(self._due, default=None)  # a lane that was woken may have armed a later tick than others wait for
+        if nearest is not None and (self._armed is None or nearest < self._armed):
+            self._arm(nearest)

@@ -258,8 +258,7 @@ def _error_reply(owner: Owner, error: VoiceError) -> Reply:
         case Owner.TTS_AI:
             return tts_ai.error_reply(error)
         case Owner.STT_AI:
-            reply = stt_ai.error_reply(error)
-            return Reply(reply.status, reply.body, reply.headers, reply.content_type)
+            return stt_ai.error_reply(error)
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:

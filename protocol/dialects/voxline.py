@@ -37,53 +37,19 @@ from protocol.events import (
 from protocol.fields import Object, Read, boolean, choice, matching, number, parse_object, read_fields, to_json, wrong
 from protocol.reply import Reply
 from protocol.reply import error_reply as reply_to
+from protocol.stream_errors import ERRORS as ERRORS
+from protocol.stream_errors import close_code as close_code
+from protocol.stream_errors import encode_failure
 
 MAX_DELTA = 5_000  # code points of one text message
 MAX_NAME = 256  # of a mark
 ACTIONS = ("flush", "clear", "mark", "keepalive", "stop")
-SHOWN_FACTS = ("field", "allowed", "install", "retry_after")  # what else a client may learn of an error
 
 # -- errors ------------------------------------------------------------------------------------------
-
-# Code: HTTP status of a refused handshake and WebSocket close code (RFC 6455, 7.4.1, and the IANA registry).
-ERRORS: dict[Code, tuple[int, int]] = {
-    Code.BAD_REQUEST: (400, 1008),
-    Code.TEXT_TOO_LONG: (400, 1008),
-    Code.OUT_OF_ORDER: (400, 1008),
-    Code.UNAUTHORIZED: (401, 1008),
-    Code.FORBIDDEN: (403, 1008),
-    Code.INSUFFICIENT_CREDITS: (402, 1008),
-    Code.NOT_FOUND: (404, 1008),
-    Code.METHOD_NOT_ALLOWED: (405, 1008),
-    Code.CONFLICT: (409, 1008),
-    Code.GONE: (410, 1008),
-    Code.TOO_LARGE: (413, 1009),
-    Code.UNSUPPORTED_MEDIA: (400, 1003),
-    Code.RATE_LIMITED: (429, 1008),
-    Code.TOO_MANY_SESSIONS: (429, 1008),
-    Code.BUSY: (503, 1013),
-    Code.NOT_INSTALLED: (503, 1008),
-    Code.MODEL_LOADING: (503, 1013),
-    Code.ENGINE_FAILED: (500, 1011),
-    Code.ENGINE_RESTARTED: (503, 1011),
-    Code.TIMEOUT: (408, 1008),
-    Code.SESSION_TOO_LONG: (400, 1008),
-    Code.TOO_FAST: (429, 1008),
-    Code.SLOW_READER: (408, 1008),
-    Code.SHUTTING_DOWN: (503, 1012),
-    Code.STORAGE_FULL: (503, 1013),
-    Code.INTERNAL: (500, 1011),
-}
-
 
 def error_reply(error: VoiceError) -> Reply:
     """A refused handshake: ``{"error", "code"}``."""
     return reply_to(error, ERRORS[error.code][0], {"error": error.message, "code": error.code.value})
-
-
-def close_code(error: VoiceError) -> int:
-    """The WebSocket close code that follows an error."""
-    return ERRORS[error.code][1]
 
 
 # -- client to core ----------------------------------------------------------------------------------
@@ -193,9 +159,8 @@ def encode(event: SpeakOutcome) -> str | bytes | None:
         case SpeechDone(utterance, spoken, start, end):
             what = {"event": "done", "utterance": utterance, "spoken": spoken}
             return to_json(what | {"start": _seconds(start), "end": _seconds(end)})
-        case Failed(error, fatal):
-            facts = {name: error.facts[name] for name in SHOWN_FACTS if name in error.facts}
-            return to_json({"error": error.message, "code": error.code.value, "fatal": fatal} | facts)
+        case Failed():
+            return encode_failure(event)
     return None
 
 

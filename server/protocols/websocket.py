@@ -6,22 +6,21 @@ from typing import Any, cast
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from protocol.allowance import Allowance
 from server.protocols.connections import Connections
+from server.protocols.farewell import FarewellWebSocket
 
 _PIECE = 4096  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
-_FRAGMENTS = 1024  # frames of one message
 _CONTROL = 100.0  # pings and pongs, at once and a second; who sends more is cut off: no session sees them
 _TALKING = 5  # messages between two pings that make a client one who talks; keepalives alone do not
 
 
-class GuardedWebSocket(WebSocketsSansIOProtocol):
+class GuardedWebSocket(FarewellWebSocket):
     """uvicorn's sans-I/O protocol with rare pings while nothing is said, aborts where a close would wait behind a full
-    buffer, and bounds on fragments, on queued and on control frames, and on pongs nobody takes."""
+    buffer, and bounds on queued and on control frames, and on pongs nobody takes."""
 
     def __init__(
         self,
@@ -54,6 +53,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._alive = True
+        if self.failed:
+            return
         if len(data) <= _PIECE and not self._unparsed:
             super().data_received(data)
         else:
@@ -85,13 +86,6 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         super().send_receive_event_to_app()
         self._count()
-
-    def handle_cont(self, event: Frame) -> None:
-        if len(self.frames) >= _FRAGMENTS:
-            self.conn.fail(1009, "too many fragments")
-            self.handle_parser_exception()
-            return
-        super().handle_cont(event)
 
     def handle_ping(self) -> None:
         if not self._bearable():
@@ -155,5 +149,3 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.send_keepalive_ping()
             return
         super().keepalive_timeout()
-        if self.transport.get_write_buffer_size():  # the close frame waits behind what nobody reads
-            self.transport.abort()

@@ -1,10 +1,12 @@
 """Real child processes: their calls, their faults (RELIABILITY.md, S7), their deaths, and what they leave (nothing)."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import numpy as np
 import pytest
 import uvloop
 
-from engines.base import Task
+from engines import wire
+from engines.base import Capabilities, Task
+from engines.frames import Frame, Kind
 from engines.host import EngineHost
 from engines.registry import EngineSpec
 from engines.supervisor import HostLimits
@@ -366,6 +370,87 @@ async def test_a_child_holds_its_own_pipe_and_no_other() -> None:
         mine, its = sockets(one.pid) - standard, sockets(other.pid) - standard
         assert len(mine) == len(its) == 1
         assert mine.isdisjoint(its)
+
+
+@pytest.mark.parametrize("fault", ["raise", "nan"])
+async def test_a_child_that_fails_every_call_is_replaced(fault: str) -> None:
+    """It was alive, it beat, it answered in time, and no answer was any good: that used to go on for ever."""
+    notes = Notes()
+    async with hosting(scripted.recognizer(), notes) as host:
+        for _ in range(QUICK.bad_answers - 1):
+            with pytest.raises(VoiceError):
+                await hear(host, f"[[{fault}]]")
+        assert (await hear(host)).text  # one good answer, and the count begins anew
+        for _ in range(QUICK.bad_answers):
+            assert host.generation == 1
+            with pytest.raises(VoiceError) as caught:
+                await hear(host, f"[[{fault}]]")
+            assert caught.value.code is Code.ENGINE_FAILED
+        assert (await hear(host)).text
+        assert (host.generation, notes.restarts) == (2, ["failed every call"])
+
+
+async def test_typed_errors_are_answers() -> None:
+    async with hosting(scripted.recognizer()) as host:
+        for _ in range(2 * QUICK.bad_answers):
+            with pytest.raises(VoiceError):
+                await hear(host, "[[typed]]")
+        assert (await hear(host)).text and host.generation == 1
+
+
+@pytest.mark.parametrize("fault", ["raise", "few"])
+async def test_a_synthesiser_that_fails_every_call_is_replaced(fault: str) -> None:
+    notes = Notes()
+    async with hosting(scripted.synthesizer(), notes) as host:
+        for _ in range(QUICK.bad_answers):
+            with pytest.raises(VoiceError):
+                await read(host.speak(Speak(f"[[{fault}]]", "low")))
+        await until(lambda: host.generation == 2 and host.alive)
+        assert await read(host.speak(Speak("sound", "low")))
+        assert notes.restarts == ["failed every call"]
+
+
+async def test_good_speech_ends_the_back_off() -> None:
+    """Only recognisers' good answers counted: the seventh fall of a synthesiser, months apart, took 30 s to mend."""
+    limits = replace(QUICK, back_off_s=(0.0, 600.0))
+    async with hosting(scripted.synthesizer(), limits=limits) as host:
+        for generation in (2, 3):
+            with pytest.raises(VoiceError):
+                await read(host.speak(Speak("[[exit]]", "low")))
+            await until(lambda generation=generation: host.generation == generation and host.alive)  # type: ignore[misc]
+            assert await read(host.speak(Speak("sound", "low")))
+
+
+async def test_a_child_that_falls_right_behind_its_first_word_never_counts_as_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """READY and the end of the pipe in one turn of the loop: calls went to nobody until their deadline."""
+
+    class Remains:
+        pid = 0
+
+        def kill(self, why: str) -> None: ...
+
+        async def reap(self, patience_s: float) -> int:
+            return -11
+
+    async def launched(
+        spec: EngineSpec, beat_s: float, on_frame: Callable[[Frame], None], on_lost: Callable[[str], None]
+    ) -> Remains:
+        def turn() -> None:
+            head = json.loads(json.dumps(wire.pack_capabilities(Capabilities("brief", Task.RECOGNIZE))))
+            on_frame(Frame(Kind.READY, 0, head))
+            on_lost("crashed")
+
+        asyncio.get_running_loop().call_soon(turn)
+        return Remains()
+
+    monkeypatch.setattr("engines.supervisor.launch", launched)
+    host = EngineHost(scripted.recognizer(), limits=QUICK)
+    with pytest.raises(VoiceError) as caught:
+        await host.start()
+    assert caught.value.code is Code.ENGINE_FAILED
+    assert not host.alive
 
 
 PARENT = """

@@ -201,6 +201,7 @@ async def test_several_processes_work_at_once_and_a_dead_one_holds_nobody_up() -
 
 RESTARTED = VoiceError(Code.ENGINE_RESTARTED, "x")
 FAILED = VoiceError(Code.ENGINE_FAILED, "x")
+TOO_LARGE = VoiceError(Code.TOO_LARGE, "together they are")
 
 
 async def test_a_request_is_tried_once_more_when_the_engine_died() -> None:
@@ -229,7 +230,7 @@ async def test_a_request_the_engine_cannot_answer_is_not_tried_again() -> None:
         assert engine.calls == [["a"], ["b"]]
 
 
-@pytest.mark.parametrize("error", [RESTARTED, FAILED])
+@pytest.mark.parametrize("error", [RESTARTED, FAILED, TOO_LARGE])
 async def test_one_bad_request_of_a_batch_does_not_cost_the_others_their_answer(error: VoiceError) -> None:
     engine = Engine()
     async with scheduling(engine) as scheduler:

@@ -1,5 +1,6 @@
 """The application by itself: a bug in a handler, an engine that does not come up, a request while nothing runs."""
 
+import json
 import logging
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -7,7 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from accounts.keys import Keys
 from engines.base import Task
 from engines.registry import EngineSpec
 from server.app import App, create_app
@@ -37,6 +41,20 @@ async def test_a_bug_is_a_plain_500_and_tells_neither_client_nor_log_what_was_sa
         answer = await http.get(f"http://127.0.0.1:{served.port}/health")
     assert (answer.status_code, answer.json()) == (500, {"error": "Something went wrong here."})
     assert any(record.message == "request failed" for record in caplog.records)
+
+
+async def test_a_store_that_fails_is_a_500_for_a_stream_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It used to be uvicorn's own bare answer."""
+
+    async def broken(*_: object) -> None:
+        raise OSError(SECRET)
+
+    monkeypatch.setattr(Keys, "verify", broken)
+    async with serving(app(tmp_path)) as served:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{served.port}/v1/stream?token=sk-ov-x")
+    answer = refused.value.response
+    assert (answer.status_code, json.loads(answer.body or b"")) == (500, {"error": "Something went wrong here."})
 
 
 async def test_a_request_is_logged_without_its_query_and_a_probe_only_for_debugging(

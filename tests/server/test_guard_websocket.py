@@ -1,6 +1,7 @@
 """WebSockets under abuse: clients that never read, freeze, flood, fragment or send too much (rows S1, S2, S4, S6)."""
 
 import asyncio
+import json
 import os
 import socket
 import struct
@@ -114,6 +115,8 @@ async def test_a_message_may_have_256_kib(size: int) -> None:
         if size <= 256 * 1024:
             await until(lambda: app.sizes == [size])
         else:
+            told = json.loads(await client.recv())
+            assert (told["code"], told["fatal"]) == ("too_large", True)
             with pytest.raises(ConnectionClosed) as closed:
                 await client.recv()
             assert closed.value.rcvd and closed.value.rcvd.code == 1009
@@ -277,6 +280,34 @@ async def test_invalid_text_is_closed_with_1007() -> None:
     async with serving(Recorder()) as served, upgraded(served.port) as client:
         await client.send(frame(TEXT, b"\xff\xfe"))
         assert await closing_code(client) == 1007
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "close"),
+    [
+        (frame(TEXT, b"\xff\xfe"), "bad_request", 1007),
+        (frame(BINARY, b"x", reserved=4), "bad_request", 1002),
+        (frame(BINARY, bytes(4 << 20)), "too_large", 1009),
+        (frame(PING) * 200, "too_fast", 1008),
+    ],
+    ids=["not UTF-8", "not the protocol", "4 MiB", "pings"],
+)
+async def test_a_failed_connection_is_told_why_before_the_close(data: bytes, code: str, close: int) -> None:
+    """Once the close frame came bare; and a client still sending its megabytes saw a reset instead."""
+    app = Recorder()
+    async with serving(app) as served, upgraded(served.port) as client:
+        await client.send(data)
+        opcode, payload = 10, b""
+        async with asyncio.timeout(5):
+            while opcode == 10:  # pongs
+                head = await client.reader.readexactly(2)
+                opcode, payload = head[0] & 15, await client.reader.readexactly(head[1])
+        told = json.loads(payload)
+        assert (opcode, told["code"], told["fatal"]) == (TEXT, code, True) and told["error"]
+        assert await closing_code(client) == close
+        await app.over.wait()
+        assert app.code == close
+        assert await client.reader.read() == b"", "then the connection ends"
 
 
 async def test_random_bytes_after_the_handshake_end_the_connection_and_nothing_else() -> None:

@@ -100,3 +100,18 @@ async def test_five_hundred_lanes_cost_little() -> None:
     async with asyncio.timeout(20):
         await done.wait()
     assert (time.process_time() - began) / 5000 < 25e-6
+
+
+async def test_a_lane_that_asks_for_much_later_holds_up_nobody() -> None:
+    """What a woken lane asked for used to be the next tick for all: a listener next to one who waits stood still."""
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(now=loop.time, tick_s=0.01)
+    began = loop.time()
+    woken: asyncio.Future[float] = loop.create_future()
+    pacer.wake(lambda: pacer.wake(lambda: None, began + 60.0), began + 0.02)
+    pacer.wake(lambda: woken.set_result(loop.time() - began), began + 0.05)
+    try:
+        async with asyncio.timeout(5):
+            await woken
+    finally:
+        pacer.close()
