@@ -173,8 +173,11 @@ class Talking:
         now = self._shared.now()
         if self._speaker is not None and not self._speaker.idle and self._session.state is not State.CLOSED:
             self._session.extend(now)  # whoever listens need say nothing
-        for action in self._session.tick(now):
-            self._act(action)
+        try:
+            for action in self._session.tick(now):
+                self._act(action)
+        except Exception:  # noqa: BLE001 (without its timer a session would have no deadlines any more)
+            self._broke()
         if self._closing is None:
             self._arm()
 
@@ -189,7 +192,8 @@ class Talking:
                 finally:
                     self._reading = None
         except TimeoutError:
-            return
+            if self._closing is None:  # not our own
+                self._broke()
         except Disconnected as gone:
             self._input(Closed(gone.code))
         except Exception:  # noqa: BLE001 (a bug must end one session, with an error, not the server)

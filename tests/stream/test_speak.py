@@ -20,9 +20,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from protocol.audio import alaw_decode, mulaw_decode
 from protocol.errors import Code, VoiceError
-from protocol.session import Limits
+from protocol.session import Limits, Session
 from protocol.speaker import SpeakerLimits
 from stream.admission import Limits as Slots
+from stream.socket import Socket
 from tests.server.serving import until
 from tests.stream.speaking_server import (
     ESPEAK,
@@ -447,6 +448,26 @@ async def test_a_client_that_never_reads_is_cut_off() -> None:
                 await send(socket, {"text": "This goes on for a very long time, and on and on, again. " * 80})
             await gone(served, within=15.0)
         assert served.value("sessions_ended_total", kind="speak", reason="slow_reader") == 1
+
+
+@pytest.mark.parametrize(("owner", "name", "error"), [(Session, "tick", ValueError), (Socket, "receive", TimeoutError)])
+async def test_a_bug_ends_the_session_with_a_typed_error(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: type[Exception]
+) -> None:
+    """A broken timer used to leave the session without deadlines, and a foreign time-out closed it without a word."""
+
+    def broken(*_: object) -> None:
+        raise error
+
+    async with house(limits=Limits(idle=0.2)) as running:
+        async with client(running, {}) as socket:
+            monkeypatch.setattr(owner, name, broken)
+            if name == "receive":
+                await send(socket, {"action": "keepalive"}, {"action": "keepalive"})
+            heard = await hear(socket)
+        assert heard.messages[-1]["code"] == Code.INTERNAL.value and socket.close_code == 1011
+        monkeypatch.undo()
+        await gone(running)
 
 
 async def test_a_reader_that_is_slow_for_a_while_loses_nothing(served: House) -> None:
