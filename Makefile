@@ -45,12 +45,14 @@ serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:8000 (PORT=9
 demo: $(VENV)/.runtime ## stream speech through a real server, hear and see it answer
 	@exec $(BIN)/voxline demo
 
-# The browser tests drive the machine's own Chromium.
+# The browser tests drive the machine's own Chromium, the store's tests a real Postgres, the workers' a real Redis.
+APT_PACKAGES := chromium postgresql redis-server curl jq
 $(VENV)/.system: $(VENV)/.dev
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
-	  { [ "`id -u`" = 0 ] && command -v apt-get >/dev/null && echo "Installing Chromium for the browser tests ..." && \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
-	  { echo "The browser tests need Chromium. On Debian: apt-get install chromium"; exit 1; }
+	@have() { command -v $$1 >/dev/null || ls /usr/lib/postgresql/*/bin/$$1 >/dev/null 2>&1; }; \
+	  have chromium && have initdb && have redis-server && have curl && have jq || \
+	  { [ "`id -u`" = 0 ] && command -v apt-get >/dev/null && echo "Installing $(APT_PACKAGES) for the tests ..." && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT_PACKAGES) >/dev/null; } || \
+	  { echo "The tests need Chromium, Postgres, Redis, curl and jq. On Debian: apt-get install $(APT_PACKAGES)"; exit 1; }
 	@touch $@
 
 test: $(VENV)/.system ## set up and run every check and test

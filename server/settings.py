@@ -48,6 +48,32 @@ class Settings(BaseSettings):
         default=(), description="Web origins that may call the HTTP routes from a browser (comma separated), or `*`."
     )
 
+    database: str = Field(
+        default="",
+        description="The store: a `postgresql+asyncpg://` URL that several machines share; none = SQLite under `data`.",
+    )
+    redis_url: str = Field(
+        default="", description="Redis that wakes workers and counts requests over several processes; none = neither."
+    )
+    public_url: str = Field(
+        default="", description="Address clients reach this server at, for links in replies; none = the request's own."
+    )
+
+    # -- batch work and accounts
+    workers: int = Field(
+        default=2, ge=0, le=64, description="Jobs at once in this process; 0 = `voxline worker` does them."
+    )
+    lease_seconds: float = Field(
+        default=30.0, gt=0, description="Seconds after which a job whose worker shows no life is given to another."
+    )
+    webhook_allow_private: bool = Field(
+        default=False, description="Deliver webhooks to private addresses too; for a trusted network only."
+    )
+    registration: bool = Field(default=True, description="Anybody may make an account at `/register`.")
+    secure_cookies: Literal["auto", "on", "off"] = Field(
+        default="auto", description="`Secure` log-in cookies: `auto` sets it where `public_url` is https."
+    )
+
     # -- engines
     whisper_model: str = Field(
         default="", description="Recogniser: a directory with a CTranslate2 Whisper, or the name of a pulled model."
@@ -125,6 +151,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("database")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite+aiosqlite://", "postgresql+asyncpg://")):
+            raise ValueError("must begin with postgresql+asyncpg:// (or sqlite+aiosqlite://)")
+        return value
+
     @field_validator("whisper_model")
     @classmethod
     def _directory_exists(cls, value: str) -> str:
@@ -133,14 +166,14 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def database(self) -> Path:
-        """The store's file."""
-        return self.data / "voxline.db"
-
-    @property
     def database_url(self) -> str:
         """The store's SQLAlchemy URL."""
-        return f"sqlite+aiosqlite:///{self.database}"
+        return self.database or f"sqlite+aiosqlite:///{self.data / 'voxline.db'}"
+
+    @property
+    def store_exists(self) -> bool:
+        """Whether there can be a store already: an SQLite file, or a database elsewhere."""
+        return bool(self.database) or (self.data / "voxline.db").exists()
 
     @classmethod
     def settings_customise_sources(

@@ -70,7 +70,7 @@ def delete(key_id: Id, data: Data = None) -> None:
 def _with_keys(data: Path | None, work: Callable[[Keys], Awaitable[T]], *, new: bool = False) -> T:
     """Work on the keys of a data directory; only a new key may make one, so that a mistyped name shows."""
     settings = load_settings(data=data)
-    if not new and not settings.database.exists():
+    if not new and not settings.store_exists:
         hint = f"name the server's data directory with --data, or make a first key: {program()} keys create"
         raise CommandError(f"there is no server's data in {settings.data}", hint)
 

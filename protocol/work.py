@@ -1,0 +1,182 @@
+"""Work that outlives its request: what a job is asked to do, and what came of it, in any dialect's stead.
+
+These are kept as JSON in the store and read by workers on other machines, perhaps of a later version: a field is added
+with a default, never renamed. ``upload`` is the name of a file that ``batch.uploads`` received; seconds are of sound.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# -- voices ------------------------------------------------------------------------------------------
+
+
+class VoiceDesign(_Model):
+    """A voice in words (A14). ``instruct``, when given, stands in place of the others."""
+
+    kind: Literal["design"] = "design"
+    gender: Literal["", "male", "female"] = ""
+    age: Literal["", "child", "young adult", "middle-aged", "elderly"] = ""
+    pitch: Literal["", "low pitch", "moderate pitch", "high pitch"] = ""
+    style: str = ""  # normal, cheerful, sad, angry, whisper ...
+    instruct: str = ""
+
+
+class VoiceClone(_Model):
+    """A voice like that of a recording: an ``upload`` (A15)."""
+
+    kind: Literal["clone"] = "clone"
+    upload: str
+
+
+class VoiceSaved(_Model):
+    """A voice the user has saved (A17), by its id."""
+
+    kind: Literal["saved"] = "saved"
+    voice_id: int
+
+
+class VoiceNamed(_Model):
+    """A voice of the catalogue (``GET /v1/voices``, B15, B16); "auto" is the default of the language."""
+
+    kind: Literal["named"] = "named"
+    code: str = "auto"
+
+
+AnyVoice = Annotated[VoiceDesign | VoiceClone | VoiceSaved | VoiceNamed, Field(discriminator="kind")]
+
+
+class Delivery(_Model):
+    """How sound is to be written; None: the best the voice and the format have. ``bitrate`` in kbit/s, mp3 only."""
+
+    format: Literal["wav", "mp3", "flac", "ogg"] = "wav"
+    bitrate: int | None = None
+    sample_rate: int | None = None
+
+
+class Style(_Model):
+    """How speech is made, for every kind of speaking work. Engines without diffusion have no use for the last three."""
+
+    language: str = "auto"  # ISO 639-1 or a longer tag
+    speed: float = 1.0
+    num_step: int = 32
+    guidance_scale: float = 2.0
+    denoise: bool = True
+
+
+# -- work --------------------------------------------------------------------------------------------
+
+
+class Line(_Model):
+    """Some text and who says it."""
+
+    text: str
+    voice: AnyVoice
+    speed: float | None = None  # None: the work's own
+
+
+class Speaking(_Model):
+    """Text to one file: one line (A11-A17, B4), or several with their own voices (A18, B5)."""
+
+    kind: Literal["speak"] = "speak"
+    lines: tuple[Line, ...]
+    style: Style = Style()
+    delivery: Delivery = Delivery()
+
+
+class Cue(_Model):
+    """A subtitle: seconds from the start, and the words."""
+
+    start: float
+    end: float
+    text: str
+
+
+class Dubbing(_Model):
+    """Subtitles to one file of speech that keeps their times (A53-A57)."""
+
+    kind: Literal["dub"] = "dub"
+    cues: tuple[Cue, ...]
+    voice: AnyVoice
+    style: Style = Style()
+    delivery: Delivery = Delivery(format="mp3")
+
+
+class Transcribing(_Model):
+    """A recording to text with times (A34-A52)."""
+
+    kind: Literal["transcribe"] = "transcribe"
+    upload: str
+    seconds: float  # as it was priced
+    engine: str = "auto"  # an engine's or model's name; "auto": the best that is installed for the language
+    language: str = "auto"
+    prompt: str = ""
+    keyterms: tuple[str, ...] = ()
+    beam_size: int = 5
+    temperature: float = 0.0
+    vad_filter: bool = True
+    vad_threshold: float = 0.5
+    words: bool = True
+    formats: tuple[Literal["srt", "vtt", "txt", "json"], ...] = ("srt",)
+
+
+class Separating(_Model):
+    """A recording to its voices and the rest (A58-A60)."""
+
+    kind: Literal["separate"] = "separate"
+    upload: str
+    seconds: float
+    stems: tuple[Literal["vocals", "instrumental"], ...] = ("vocals", "instrumental")
+    delivery: Delivery = Delivery(format="mp3", bitrate=192)
+
+
+Work = Annotated[Speaking | Dubbing | Transcribing | Separating, Field(discriminator="kind")]
+WORK: TypeAdapter[Work] = TypeAdapter(Work)
+
+
+def uploads_of(work: Work) -> tuple[str, ...]:
+    """The names of the uploads a piece of work needs."""
+    if isinstance(work, Transcribing | Separating):
+        return (work.upload,)
+    voices = [line.voice for line in work.lines] if isinstance(work, Speaking) else [work.voice]
+    return tuple(voice.upload for voice in voices if isinstance(voice, VoiceClone))
+
+
+# -- what came of it ---------------------------------------------------------------------------------
+
+
+class Made(_Model):
+    """A file that was made: ``name`` is its artifact's, ``role`` what it is to the work (audio, srt, vocals ...)."""
+
+    role: str
+    name: str
+    media_type: str
+    size: int  # bytes
+
+
+class Segment(_Model):
+    """A stretch of a transcript."""
+
+    start: float
+    end: float
+    text: str
+
+
+class Outcome(_Model):
+    """What a finished job has to show: its files, and for a transcript its words."""
+
+    engine: str = ""  # who did it, as ``Capabilities.engine``
+    seconds: float = 0.0  # of sound, made or heard
+    made: tuple[Made, ...] = ()
+    text: str = ""
+    language: str = ""  # ISO 639-1
+    segments: tuple[Segment, ...] = ()
+
+    def file(self, role: str) -> Made | None:
+        """The file of that role, if one was made."""
+        return next((made for made in self.made if made.role == role), None)
