@@ -78,6 +78,8 @@ lock: $(VENV)/.dev ## resolve pyproject.toml into the lock files
 	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-options --no-header --no-annotate -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile -q --strip-extras --extra dev --no-emit-index-url --no-emit-find-links --no-emit-options --no-header --no-annotate -o requirements-dev.lock pyproject.toml
 	sed -i -E 's/^(torch==[0-9.]+)\+cpu/\1/' requirements.lock requirements-dev.lock
+	sed -i '1i # Exact versions of everything Voxline runs on. Made by `make lock` from pyproject.toml; do not edit by hand.' requirements.lock
+	sed -i '1i # Everything of requirements.lock, and what the tests, the type checker and the load test need. Made by `make lock`.' requirements-dev.lock
 
 clean: ## remove the virtual environment and caches (not var/)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
