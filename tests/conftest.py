@@ -8,6 +8,9 @@ import pytest
 
 from loadtest.recordings import CHECKPOINT
 from loadtest.subject import Subject, running
+from tests.databases import database_url, postgres, redis_process, redis_server, store
+
+__all__ = ["database_url", "live", "postgres", "redis_process", "redis_server", "repository", "store"]
 
 # Set before any test imports a library that would look a model up: a test that needs a download is a defect.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -1,11 +1,6 @@
-"""A store in a temporary directory, and clocks that move when told to."""
-
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""Clocks that move when told to; the store is that of ``tests.databases``, on SQLite and on Postgres."""
 
 import pytest
-
-from accounts.store import Store, open_store
 
 
 class Clock:
@@ -21,10 +16,3 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db")
-    yield store
-    await store.aclose()
