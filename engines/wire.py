@@ -33,6 +33,8 @@ def pack_decodes(batch: Sequence[Decode]) -> tuple[Head, tuple[bytes, ...]]:
             "word_timestamps": item.word_timestamps,
             "final": item.final,
             "stream": item.stream,
+            "beam_size": item.beam_size,
+            "temperature": item.temperature,
         }
         for item in batch
     ]
@@ -50,6 +52,8 @@ def read_decodes(head: Head, buffers: Sequence[bytes]) -> list[Decode]:
             fields.flag(item, "word_timestamps"),
             fields.flag(item, "final"),
             fields.text(item, "stream"),
+            int(fields.number(item.get("beam_size"), 0, 100)),
+            fields.number(item.get("temperature"), 0.0, 10.0),
         )
         for item, pcm in zip(fields.objects(head, "batch", BUFFERS), buffers, strict=True)
     ]

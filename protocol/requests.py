@@ -30,6 +30,8 @@ class Decode:
     word_timestamps: bool = False
     final: bool = True
     stream: str = ""  # names the utterance: an incremental engine keeps what it already heard under it
+    beam_size: int = 0  # hypotheses kept side by side; 0: the engine's own choice
+    temperature: float = 0.0  # above 0, words are drawn by chance, the flatter the higher
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ when ``guards`` does not trust them. What an utterance yields does not depend on
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -27,6 +27,8 @@ BATCH = 8  # more were not seen to gain
 _LONGEST = 29 * RATE  # samples of one window; a longer utterance is cut where it is quietest
 _LOOK_BACK = 8 * RATE
 _BEAM = 5  # of a second look
+_MOST_BEAMS = 10  # more cost a lot and change nothing
+_DRAWS = 5  # of a text that is drawn by chance, the likeliest is kept
 _TOKENS_A_SECOND = 10  # that a first look may take; a loop should not hold the others up
 _TOKENS_ALWAYS = 24
 _MAX_LENGTH = 448  # tokens of prompt and text, Whisper's limit
@@ -46,7 +48,7 @@ class Settings:
     trim: bool = True  # windows as short as the utterance; False for a model that does not bear it
     trim_finals: bool = True
     margin_s: float = 1.28
-    beam: int = 1  # of a final's first look; partials are greedy
+    beam: int = 1  # of a final's first look, unless it asks for another; partials are greedy
     second_look_s: float = 30.0  # window of a final that ``guards`` did not trust
     languages: tuple[str, ...] = ()  # those a model was trained for, when not all of its vocabulary
     note: str = ""
@@ -63,6 +65,7 @@ class _Piece:
     start: float  # seconds into the request
     language: str  # "" until it is detected
     language_probability: float
+    beam: int
     prompt: list[int] = field(default_factory=list)
     encoded: Encoded | None = None
     attempt: guards.Attempt | None = None
@@ -127,8 +130,7 @@ class FasterWhisper:
         """
         pieces = [piece for index, decode in enumerate(batch) for piece in self._pieces(index, decode)]
         finals = [piece for piece in pieces if piece.decode.final]
-        self._decode([piece for piece in pieces if not piece.decode.final or self._settings.beam == 1], 1)
-        self._decode([piece for piece in finals if not piece.attempt], self._settings.beam)
+        self._decode(pieces)
         self._look_again(finals)
         for piece in pieces:
             self._settle(piece)
@@ -149,8 +151,12 @@ class FasterWhisper:
             if not guards.is_silent(samples):
                 features = self._mel(samples, window.frames(len(samples)))
                 if not guards.is_steady(features[:, : len(samples) // HOP]):
-                    yield _Piece(index, decode, samples, features, start / RATE, language, 1.0 if language else 0.0)
+                    at, sure, beam = start / RATE, 1.0 if language else 0.0, self._beam(decode)
+                    yield _Piece(index, decode, samples, features, at, language, sure, beam)
             start += len(samples)
+
+    def _beam(self, decode: Decode) -> int:
+        return min(decode.beam_size or (self._settings.beam if decode.final else 1), _MOST_BEAMS)
 
     def _settle(self, piece: _Piece) -> None:
         """Drop what nobody said and the turns of a loop beyond its first."""
@@ -184,8 +190,8 @@ class FasterWhisper:
         for piece in pieces:
             if piece.attempt and guards.doubtful(piece.attempt) and not guards.nobody_spoke(piece.attempt):
                 features = self._mel(piece.samples, window.frames(len(piece.samples)))
-                again.append((piece, replace(piece, features=features, attempt=None)))
-        self._decode([second for _, second in again], _BEAM, careful=True)
+                again.append((piece, replace(piece, features=features, attempt=None, beam=max(piece.beam, _BEAM))))
+        self._decode([second for _, second in again], careful=True)
         for first, second in again:
             if first.attempt and second.attempt:
                 kept = guards.better(first.attempt, second.attempt)
@@ -194,15 +200,15 @@ class FasterWhisper:
 
     # -- the model -----------------------------------------------------------------------------------
 
-    def _decode(self, pieces: list[_Piece], beam: int, careful: bool = False) -> None:
+    def _decode(self, pieces: list[_Piece], careful: bool = False) -> None:
         """Encode the pieces, find out their languages, and give each an attempt; alike ones together."""
         for alike in _grouped(pieces, lambda piece: piece.frames):
             self._encode(alike)
             self._detect_languages([piece for piece in alike if not piece.language])
             for piece in alike:
                 piece.prompt = self._text.prompt(piece.decode, piece.language)
-            for group in _grouped(alike, lambda piece: len(piece.prompt)):
-                self._generate(group, beam, careful)
+            for group in _grouped(alike, lambda piece: (len(piece.prompt), piece.beam, piece.decode.temperature)):
+                self._generate(group, careful)
 
     def _encode(self, pieces: list[_Piece]) -> None:
         """One call each on a CPU, where a batch gains nothing; all at once on a GPU. The pieces have one window."""
@@ -224,15 +230,17 @@ class FasterWhisper:
         for piece, languages in zip(pieces, ranked, strict=True):
             piece.language, piece.language_probability = self._text.likeliest(languages)
 
-    def _generate(self, pieces: list[_Piece], beam: int, careful: bool) -> None:
-        """Decode pieces of one window length and one prompt length together."""
+    def _generate(self, pieces: list[_Piece], careful: bool) -> None:
+        """Decode pieces of one window length, prompt length and manner together; a second look leaves nothing to
+        chance."""
         prompts = [piece.prompt for piece in pieces]
         seconds = pieces[0].frames * HOP / RATE
         budget = _MAX_LENGTH if careful else _TOKENS_ALWAYS + int(seconds * _TOKENS_A_SECOND)
         limit = min(len(prompts[0]) + budget, _MAX_LENGTH)
+        temperature = 0.0 if careful else pieces[0].decode.temperature
         results = self._model.generate(
-            _joined(pieces), prompts, beam_size=beam, max_length=limit, return_scores=True, return_no_speech_prob=True,
-            suppress_tokens=self._text.suppressed,
+            _joined(pieces), prompts, max_length=limit, return_scores=True, return_no_speech_prob=True,
+            suppress_tokens=self._text.suppressed, **_manner(pieces[0].beam, temperature),
         )  # fmt: skip
         for piece, prompt, result in zip(pieces, prompts, results, strict=True):
             tokens = tuple(result.sequences_ids[0])
@@ -286,9 +294,17 @@ def factory(options: Options) -> FasterWhisper:
     return FasterWhisper(Settings(**values))  # type: ignore[arg-type]  # checked name by name above
 
 
-def _grouped(pieces: Sequence[_Piece], key: Callable[[_Piece], int]) -> list[list[_Piece]]:
+def _manner(beam: int, temperature: float) -> dict[str, float]:
+    """How CTranslate2 is to search: the best of a beam, or of some texts drawn by chance (``sampling_topk`` 0: from all
+    words)."""
+    if temperature > 0:
+        return {"beam_size": 1, "num_hypotheses": _DRAWS, "sampling_topk": 0, "sampling_temperature": temperature}
+    return {"beam_size": beam}
+
+
+def _grouped(pieces: Sequence[_Piece], key: Callable[[_Piece], Hashable]) -> list[list[_Piece]]:
     """The pieces by key, in the order the keys first come."""
-    groups: dict[int, list[_Piece]] = {}
+    groups: dict[Hashable, list[_Piece]] = {}
     for piece in pieces:
         groups.setdefault(key(piece), []).append(piece)
     return list(groups.values())

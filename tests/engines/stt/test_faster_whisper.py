@@ -4,6 +4,7 @@ import random
 import re
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -161,9 +162,9 @@ def test_a_doubtful_final_is_looked_at_again_and_a_partial_is_not(
     looks: list[tuple[int, int]] = []
     generate = FasterWhisper._generate
 
-    def watched(self: FasterWhisper, pieces: list[faster_whisper._Piece], beam: int, careful: bool) -> None:
-        generate(self, pieces, beam, careful)
-        looks.append((pieces[0].frames, beam))
+    def watched(self: FasterWhisper, pieces: list[faster_whisper._Piece], careful: bool) -> None:
+        generate(self, pieces, careful)
+        looks.append((pieces[0].frames, pieces[0].beam))
         if not careful:
             for piece in pieces:
                 if piece.attempt:
@@ -178,6 +179,49 @@ def test_a_doubtful_final_is_looked_at_again_and_a_partial_is_not(
     assert len(looks) == 1
     assert len(partial.text.split()) == 1  # the loop is cut to its first turn
     assert guards.compression_ratio(partial.text) < 1
+
+
+class _Watched:
+    """The model, with what it was asked kept."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.asked: list[dict[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate(self, *args: Any, **options: Any) -> Any:
+        self.asked.append(options)
+        return self._model.generate(*args, **options)
+
+
+def test_a_request_may_ask_for_a_wider_search(
+    engine: FasterWhisper, spoken: list[tuple[str, str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A46: beam_size 1 is greedy, 5 the usual, 10 the most; requests of one call keep their own."""
+    watched = _Watched(engine._model)
+    monkeypatch.setattr(engine, "_model", watched)
+    sounds = [(text, sound) for text, language, sound in spoken if language == "en"][:8]
+    beams = [0, 1, 5, 10, 5, 99, 0, 1]
+    answers = engine.recognize([Decode(sound, "en", beam_size=b) for (_, sound), b in zip(sounds, beams, strict=True)])
+    assert sum(wrong(text, answer.text) for (text, _), answer in zip(sounds, answers, strict=True)) <= 2
+    assert {options["beam_size"] for options in watched.asked} == {1, 5, 10}
+    one_of_each = [one(engine, Decode(sounds[0][1], "en", beam_size=beam)).average_log_probability for beam in (1, 5)]
+    assert one_of_each[1] >= one_of_each[0] - 1e-3
+
+
+def test_at_a_temperature_words_are_drawn_by_chance(
+    engine: FasterWhisper, spoken: list[tuple[str, str, bytes]]
+) -> None:
+    """A46: 0.0 always says the same; at 0.4 a clear sentence still comes out right, at a high one it need not."""
+    text, language, sound = spoken[0]
+    assert {one(engine, Decode(sound, language, temperature=0.0)).text for _ in range(3)} == {
+        one(engine, Decode(sound, language)).text
+    }
+    assert words(one(engine, Decode(sound, language, temperature=0.2)).text) == text.split()
+    drawn = {one(engine, Decode(sound, language, final=False, temperature=8.0)).text for _ in range(6)}
+    assert len(drawn) > 1
 
 
 def test_a_models_own_settings(spoken: list[tuple[str, str, bytes]]) -> None:
