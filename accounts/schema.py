@@ -6,6 +6,7 @@ text. The same tables serve SQLite (STRICT) and Postgres; ``accounts.migrations`
 """
 
 from sqlalchemy import (
+    DDL,
     REAL,
     BigInteger,
     CheckConstraint,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
@@ -136,8 +138,8 @@ Index("voice_user", voice.c.user_id)
 ledger_account = _table(
     "ledger_account",
     _number(),
-    Column("user_id", ForeignKey("user_account.id")),  # NULL: the server's own
-    Column("kind", Text, nullable=False),  # ledger.Account
+    Column("user_id", ForeignKey("user_account.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # ledger.Account: four of each user, so that no two users share a row
     Column("balance", _UNITS, nullable=False),  # the sum of its entries, kept in the same transaction
     CheckConstraint("balance >= 0 OR kind = 'issued'", name="ledger_account_not_negative"),
     UniqueConstraint("user_id", "kind", name="ledger_account_of"),
@@ -171,6 +173,8 @@ ledger_txn = _table(
     counted=True,
 )
 Index("ledger_txn_user_at", ledger_txn.c.user_id, ledger_txn.c.at)
+_RESOLVES = ledger_txn.c.kind != "hold"  # a hold is captured or released, and once
+Index("ledger_txn_resolved", ledger_txn.c.hold_id, unique=True, sqlite_where=_RESOLVES, postgresql_where=_RESOLVES)
 
 ledger_entry = _table(  # append-only, by triggers; the entries of a transaction sum to zero
     "ledger_entry",
@@ -211,6 +215,7 @@ job = _table(
     Column("priority", Integer, nullable=False),  # lower runs earlier
     Column("hold_id", ForeignKey("hold.id"), nullable=False),
     Column("attempt", Integer, nullable=False),  # the fence: raised by every claim
+    Column("failures", Integer, nullable=False),  # attempts that were lost or broke; those given back are none
     Column("beat", Integer, nullable=False),  # raised by the worker; a watcher that sees it stand still takes the job
     Column("worker", Text, nullable=False),
     Column("progress", Integer, nullable=False),  # percent
@@ -271,3 +276,30 @@ webhook_secret = _table(  # "whsec_..." of each user: it signs, so it cannot be 
     Column("secret", Text, nullable=False),
     Column("created_at", _SECONDS, nullable=False),
 )
+
+# -- what the database itself forbids ----------------------------------------------------------------
+
+_FORBID = {
+    "sqlite": (
+        "CREATE TRIGGER {0}_no_update BEFORE UPDATE ON {0} BEGIN SELECT RAISE(ABORT, '{0} is append-only'); END",
+        "CREATE TRIGGER {0}_no_delete BEFORE DELETE ON {0} BEGIN SELECT RAISE(ABORT, '{0} is append-only'); END",
+    ),
+    "postgresql": (
+        "CREATE OR REPLACE FUNCTION {0}_forbid() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '{0} is append-only'; END $$",
+        "CREATE TRIGGER {0}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {0} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION {0}_forbid()",
+    ),
+}
+
+
+def append_only(table: str, dialect: str) -> tuple[str, ...]:
+    """The statements that make a table one that nothing is changed in or taken from."""
+    return tuple(statement.format(table) for statement in _FORBID[dialect])
+
+
+for _recorded in (ledger_txn, ledger_entry):
+    for _dialect in _FORBID:
+        for _statement in append_only(_recorded.name, _dialect):
+            _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+            event.listen(_recorded, "after_create", _ddl.execute_if(dialect=_dialect))
