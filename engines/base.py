@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from protocol.requests import Decode, Hypothesis, Speak, SpeechChunk
+from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk
 
 
 class Task(StrEnum):
@@ -46,7 +46,8 @@ class Capabilities:
     batch: int = 1  # how many requests one call may carry with a gain
     rate: int = 16000  # native sample rate, Hz
     voices: tuple[Voice, ...] = ()
-    cloning: bool = False
+    cloning: bool = False  # speaks like a reference (``Cloner``)
+    designs: bool = False  # speaks as a description asks (``Speak.design``)
     note: str = ""  # what a person should know ("US English only, modest accuracy")
 
 
@@ -68,6 +69,14 @@ class Synthesizer(Engine, Protocol):
     """Text to speech, yielding sound as it is made; closing the iterator stops the work at once."""
 
     def speak(self, request: Speak) -> Iterator[SpeechChunk]: ...
+
+
+class Cloner(Synthesizer, Protocol):
+    """A synthesiser that can speak like somebody."""
+
+    def clone(self, reference: Reference) -> bytes:
+        """What ``Speak.prompt`` takes. VoiceError: BAD_REQUEST naming ``ref_audio`` when there is no speech in it."""
+        ...
 
 
 class SpeechDetector(Engine, Protocol):

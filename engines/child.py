@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import cast
 
 from engines import wire
-from engines.base import Engine, Factory, Recognizer, SpeechDetector, Synthesizer
+from engines.base import Cloner, Engine, Factory, Recognizer, SpeechDetector, Synthesizer
 from engines.frames import Frame, FrameReader, Head, Kind, WireError, pack
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Speak
@@ -78,6 +78,7 @@ class Child:
             Kind.RECOGNIZE: self._recognize,
             Kind.SPEAK: self._speak,
             Kind.DETECT: self._detect,
+            Kind.CLONE: self._clone,
         }
 
     def serve(self) -> None:
@@ -104,8 +105,12 @@ class Child:
         windows, state = frame.buffers
         return Frame(Kind.DONE, frame.call, {}, cast(SpeechDetector, self._engine).detect(windows, state))
 
+    def _clone(self, frame: Frame) -> Frame:
+        prompt = cast(Cloner, self._engine).clone(wire.read_reference(frame.head, frame.buffers))
+        return Frame(Kind.DONE, frame.call, {}, (prompt,))
+
     def _speak(self, frame: Frame) -> Frame:
-        request: Speak = wire.read_speak(frame.head)
+        request: Speak = wire.read_speak(frame.head, frame.buffers)
         chunks = cast(Synthesizer, self._engine).speak(request)
         try:
             for chunk in chunks:

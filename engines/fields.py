@@ -1,5 +1,6 @@
 """Reading fields of a JSON object that is not trusted; anything but what was asked for is a WireError."""
 
+from enum import StrEnum
 from typing import TypeVar
 
 from engines.frames import Head, WireError
@@ -7,6 +8,7 @@ from engines.frames import Head, WireError
 TEXT_CHARACTERS = 10_000  # longest text of one utterance; 20 s of fast speech is 500
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 def exactly(kind: type[T], value: object) -> T:
@@ -42,6 +44,15 @@ def number(value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise WireError("a number is out of range")
     return value
+
+
+def member(kind: type[E], head: Head, key: str) -> E | None:
+    """A member of an enumeration by its value, or None."""
+    value = head.get(key)
+    try:
+        return None if value is None else kind(exactly(str, value))
+    except ValueError:
+        raise WireError(f"no such {kind.__name__}") from None
 
 
 def items(head: Head, key: str, longest: int) -> list[object]:

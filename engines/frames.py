@@ -34,6 +34,7 @@ class Kind(IntEnum):
     DONE = 8  # the answer, or the end of one
     FAILED = 9  # the call raised
     BEAT = 10  # the process is alive
+    CLONE = 12  # to the child: make a prompt of a reference
 
 
 class WireError(Exception):

@@ -21,7 +21,7 @@ from engines.registry import EngineSpec
 from engines.speech import SpeechStream
 from engines.supervisor import HostLimits, Supervisor
 from protocol.errors import Code, VoiceError
-from protocol.requests import Decode, Hypothesis, Speak
+from protocol.requests import Decode, Hypothesis, Reference, Speak
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -121,6 +121,11 @@ class EngineHost:
         frame = await self._ask(Kind.DETECT, {}, (windows, state), 0.0)
         return self._trusted(_probabilities, frame.buffers, len(windows) // _WINDOW_BYTES, len(state))
 
+    async def clone(self, reference: Reference, expected_s: float = 0.0) -> bytes:
+        """One call of a ``Cloner``: what ``Speak.prompt`` takes. Raises BAD_REQUEST for a reference without speech."""
+        frame = await self._ask(Kind.CLONE, *wire.pack_reference(reference), expected_s)
+        return self._trusted(wire.read_prompt, frame.buffers)
+
     def speak(self, request: Speak, stream: SpeechStream | None = None, expected_s: float = 0.0) -> SpeechStream:
         """Have a clause spoken, into ``stream`` if given. The call is made here and now, before anybody reads."""
         stream = stream or SpeechStream(request)
@@ -129,7 +134,7 @@ class EngineHost:
             return stream
         call = Spoken(stream, 3 * expected_s + self._limits.grace_s, self._supervisor)
         try:
-            number = self._send(Kind.SPEAK, wire.pack_speak(request), (), call)
+            number = self._send(Kind.SPEAK, *wire.pack_speak(request), call)
         except VoiceError as error:
             stream.fail(error)
         else:

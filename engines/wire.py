@@ -5,6 +5,7 @@ text, half a character), so every field is checked against the request it answer
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from engines import fields
 from engines.base import Capabilities, Task, Voice
@@ -12,9 +13,11 @@ from engines.fields import TEXT_CHARACTERS
 from engines.frames import BUFFERS, Head, WireError
 from protocol.errors import Code, VoiceError
 from protocol.events import Word
-from protocol.requests import Decode, Hypothesis, Speak, SpeechChunk, SpokenWord
+from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk, SpokenWord
+from protocol.traits import Age, Gender, Manner, Pace, Pitch, Traits
 
 WORDS = 2_000
+PROMPT_BYTES = 4 << 20  # of a voice prompt: it goes with every clause
 LATE_S = 2.0  # how far past its audio a word time may lie (a padded window); it is clipped
 SPEECH_S = 600.0  # longest sound of one Speak
 BYTES_A_SECOND = 32_000  # s16le at 16 kHz
@@ -113,23 +116,59 @@ def _words(item: Head, seconds: float) -> tuple[Word, ...]:
 # -- synthesis ---------------------------------------------------------------------------------------
 
 
-def pack_speak(request: Speak) -> Head:
-    """A clause to speak."""
-    return {
+def pack_speak(request: Speak) -> tuple[Head, tuple[bytes, ...]]:
+    """A clause to speak; a prompt goes beside it."""
+    head: Head = {
         "text": request.text,
         "voice": request.voice,
         "speed": request.speed,
         "pitch": request.pitch,
         "words": request.words,
     }
+    if request.design is not None:
+        head["design"] = asdict(request.design)
+    return head, (request.prompt,) if request.prompt else ()
 
 
-def read_speak(head: Head) -> Speak:
+def read_speak(head: Head, buffers: Sequence[bytes]) -> Speak:
     """In the child: the clause again."""
-    speed, pitch = fields.number(head.get("speed"), 0.01, 100.0), fields.number(head.get("pitch"), -100.0, 100.0)
     return Speak(
-        fields.text(head, "text", 1 << 20), fields.text(head, "voice"), speed, pitch, fields.flag(head, "words")
+        fields.text(head, "text", 1 << 20),
+        fields.text(head, "voice"),
+        fields.number(head.get("speed"), 0.01, 100.0),
+        fields.number(head.get("pitch"), -100.0, 100.0),
+        fields.flag(head, "words"),
+        _traits(fields.exactly(dict, head["design"])) if "design" in head else None,
+        b"".join(buffers),
     )
+
+
+def _traits(item: Head) -> Traits:
+    return Traits(
+        fields.member(Gender, item, "gender"),
+        fields.member(Age, item, "age"),
+        fields.member(Pitch, item, "pitch"),
+        fields.member(Manner, item, "manner"),
+        fields.member(Pace, item, "pace"),
+        fields.text(item, "accent", 100),
+    )
+
+
+def pack_reference(reference: Reference) -> tuple[Head, tuple[bytes, ...]]:
+    """Speech to make a prompt of."""
+    return {"rate": reference.rate}, (reference.pcm,)
+
+
+def read_reference(head: Head, buffers: Sequence[bytes]) -> Reference:
+    """In the child: the speech again."""
+    return Reference(b"".join(buffers), int(fields.number(head.get("rate"), 8_000, 192_000)))
+
+
+def read_prompt(buffers: Sequence[bytes]) -> bytes:
+    """The prompt an engine made; never an empty one, which would be nobody's."""
+    if len(buffers) != 1 or not 0 < len(buffers[0]) <= PROMPT_BYTES:
+        raise WireError("not a prompt")
+    return buffers[0]
 
 
 def pack_chunk(chunk: SpeechChunk) -> Head:
@@ -188,6 +227,7 @@ def pack_capabilities(it: Capabilities) -> Head:
         "rate": it.rate,
         "voices": [[voice.id, voice.name, voice.language, voice.gender, voice.age] for voice in it.voices],
         "cloning": it.cloning,
+        "designs": it.designs,
         "note": it.note,
     }
 
@@ -210,6 +250,7 @@ def read_capabilities(head: Head) -> Capabilities:
         int(fields.number(head.get("rate"), 8_000, 192_000)),
         tuple(map(_voice, fields.items(head, "voices", 10_000))),
         fields.flag(head, "cloning"),
+        fields.flag(head, "designs"),
         fields.text(head, "note"),
     )
 

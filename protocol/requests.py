@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from protocol.events import Word
+from protocol.traits import Traits
 
 
 class Priority(IntEnum):
@@ -48,13 +49,35 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Speak one clause with one of the engine's own voices."""
+    """Speak one clause with one of the engine's own voices, or somebody else where that one would speak.
+
+    ``design`` or ``prompt`` (what the same engine made of a reference, see ``Reference``) say who; then ``voice`` only
+    gives the language, and whatever they leave open.
+    """
 
     text: str
     voice: str
     speed: float = 1.0  # 1.0 is the voice's natural pace, 2.0 twice as fast
     pitch: float = 0.0  # semitones up or down
     words: bool = False  # report where each word begins
+    design: Traits | None = None
+    prompt: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Somebody's speech, s16le mono at ``rate`` Hz, to speak like."""
+
+    pcm: bytes
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoicePrompt:
+    """What an engine made of a ``Reference``; means something to that engine and version only."""
+
+    engine: str  # as Capabilities.engine
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

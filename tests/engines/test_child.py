@@ -44,7 +44,7 @@ def recognize(call: int, *batch: Decode) -> Frame:
 
 
 def speak(call: int, text: str) -> Frame:
-    return Frame(Kind.SPEAK, call, wire.pack_speak(Speak(text, "low", words=True)))
+    return Frame(Kind.SPEAK, call, *wire.pack_speak(Speak(text, "low", words=True)))
 
 
 def test_calls_are_answered_in_order() -> None:

@@ -12,7 +12,8 @@ from engines.base import Capabilities, Task, Voice
 from engines.frames import Head, WireError
 from protocol.errors import Code, VoiceError
 from protocol.events import Word
-from protocol.requests import Decode, Hypothesis, Speak, SpeechChunk, SpokenWord
+from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk, SpokenWord
+from protocol.traits import Age, Gender, Manner, Pace, Pitch, Traits
 
 SECOND = bytes(32_000)
 DECODES = [Decode(SECOND, "vi", "trước đó", ("từ", "khoá"), True, False, "s1/2"), Decode(b"")]
@@ -127,7 +128,8 @@ def test_mutated_answers_give_hypotheses_or_a_wire_error() -> None:
 
 def test_speech_crosses() -> None:
     request = Speak("hello world", "en/male", 1.5, -2.0, True)
-    assert wire.read_speak(over(wire.pack_speak(request))) == request
+    head, buffers = wire.pack_speak(request)
+    assert wire.read_speak(over(head), buffers) == request
     check = wire.SpeechCheck(request)
     for chunk in (
         SpeechChunk(b"abcd", 22050, (SpokenWord(0, 5, 0.0),)),
@@ -135,6 +137,36 @@ def test_speech_crosses() -> None:
         SpeechChunk(b"ef", 22050),
     ):
         assert check.read(over(wire.pack_chunk(chunk)), (chunk.pcm,)) == chunk
+
+
+def test_who_is_to_speak_crosses() -> None:
+    traits = Traits(Gender.FEMALE, Age.ELDERLY, Pitch.LOW, Manner.SAD, Pace.SLOW, "en-gb")
+    for request in (
+        Speak("a", "en/male", design=traits),
+        Speak("a", "en", design=Traits()),
+        Speak("a", "en", prompt=b"p"),
+    ):
+        head, buffers = wire.pack_speak(request)
+        assert wire.read_speak(over(head), buffers) == request
+
+
+def test_a_design_nobody_can_have_asked_for() -> None:
+    head, buffers = wire.pack_speak(Speak("a", "en", design=Traits(Gender.MALE)))
+    head["design"] = {**over(head)["design"], "gender": "robot"}  # type: ignore[dict-item]
+    with pytest.raises(WireError):
+        wire.read_speak(head, buffers)
+
+
+def test_references_and_prompts_cross() -> None:
+    head, buffers = wire.pack_reference(Reference(SECOND, 24_000))
+    assert wire.read_reference(over(head), buffers) == Reference(SECOND, 24_000)
+    assert wire.read_prompt((b"prompt",)) == b"prompt"
+
+
+@pytest.mark.parametrize("buffers", [(), (b"",), (b"a", b"b"), (bytes(wire.PROMPT_BYTES + 1),)])
+def test_prompts_that_cannot_be_right(buffers: tuple[bytes, ...]) -> None:
+    with pytest.raises(WireError):
+        wire.read_prompt(buffers)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +201,7 @@ def test_capabilities_cross() -> None:
         8,
         22050,
         (Voice("v", "V", "en", "male", "child"),),
+        True,
         True,
         "n",
     )
