@@ -1,0 +1,128 @@
+"""Requests as pydantic models, and a model's complaint as one of ours: it names the field and what is allowed.
+
+The same models describe the requests in the OpenAPI documents. ``read_form`` takes what a form has, text in every
+field; an empty field counts as not given, since browsers send those nobody filled in.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from protocol.errors import Code, VoiceError
+
+M = TypeVar("M", bound=BaseModel)
+
+_KINDS = {
+    "string_type": "text",
+    "string_unicode": "valid Unicode text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+def read_form(model: type[M], fields: Mapping[str, str]) -> M:
+    """A form's fields, checked. Raises BAD_REQUEST with ``field`` and ``allowed``."""
+    return check(model, {name: value for name, value in fields.items() if value.strip()})
+
+
+def check(model: type[M], values: object) -> M:
+    """Values as a model. Raises BAD_REQUEST with ``field`` and, where there is a choice, ``allowed``."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _complaint(model, error.errors(include_url=False)[0]) from None
+
+
+def wrong(must_be: str, allowed: object = None) -> PydanticCustomError:
+    """What a validator of a field raises: "<field> must be <must_be>"."""
+    return PydanticCustomError("wrong", "must be {must_be}", {"must_be": must_be, "allowed": allowed})
+
+
+def speakable(text: str) -> str:
+    """Text as it is spoken and counted: trimmed, composed (NFC), of what UTF-8 can carry, and not empty."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise wrong("valid Unicode text")
+    text = unicodedata.normalize("NFC", text.strip())
+    if not text:
+        raise wrong("text that is not empty")
+    return text
+
+
+def plain(text: str) -> str:
+    """Text that may be empty, trimmed, of what UTF-8 can carry and a database can keep."""
+    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
+        raise wrong("valid Unicode text")
+    return text.strip()
+
+
+Speakable = Annotated[str, AfterValidator(speakable)]
+Plain = Annotated[str, AfterValidator(plain)]
+
+
+def _complaint(model: type[BaseModel], problem: ErrorDetails) -> VoiceError:
+    field = _name(problem["loc"])
+    if not field:
+        return VoiceError(Code.BAD_REQUEST, "The request must be an object.")
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "missing":
+        return VoiceError(Code.BAD_REQUEST, f"{field} is required.", field=field)
+    must_be, allowed = _wanted(kind, context, _bounds(model, problem["loc"]))
+    facts = {"field": field} if allowed is None else {"field": field, "allowed": allowed}
+    return VoiceError(Code.BAD_REQUEST, f"{field} must be {must_be or problem['msg'].lower()}.", **facts)
+
+
+def _wanted(kind: str, context: Mapping[str, Any], bounds: Mapping[str, Any]) -> tuple[str, object]:
+    """What the field must be, in words and as a list."""
+    if kind == "wrong":
+        return str(context["must_be"]), context.get("allowed")
+    choices = [value for value in bounds.get("enum", ()) if value != ""]
+    if choices:
+        return "one of " + ", ".join(map(str, choices)), choices
+    if kind == "string_too_long":
+        return f"text of at most {context['max_length']} characters", context["max_length"]
+    if kind == "string_too_short":
+        return f"text of at least {context['min_length']} characters", None
+    if kind == "too_long":
+        return f"a list of at most {context['max_length']}", context["max_length"]
+    if kind == "too_short":
+        return f"a list of at least {context['min_length']}", None
+    what = _KINDS.get(kind, "a number" if kind.startswith(("greater", "less")) else "")
+    low, high = bounds.get("minimum"), bounds.get("maximum")
+    if what and low is not None and high is not None:
+        return f"{what} from {low:g} to {high:g}", [low, high]
+    return what, None
+
+
+def _bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> Mapping[str, Any]:
+    """What the schema says of a field of the model itself."""
+    found = _properties(model).get(str(location[0]), {}) if len(location) == 1 else {}
+    return found if isinstance(found, dict) else {}
+
+
+@cache
+def _properties(model: type[BaseModel]) -> Mapping[str, Any]:
+    properties = model.model_json_schema(by_alias=True).get("properties", {})
+    assert isinstance(properties, dict)
+    return properties
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    """("sentences", 0, "voice_code") as "sentences[0].voice_code"."""
+    name = ""
+    for part in location:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
+    return name
