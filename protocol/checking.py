@@ -10,7 +10,6 @@ from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
 
 from protocol.errors import Code, VoiceError
 
@@ -44,28 +43,32 @@ def check(model: type[M], values: object) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _complaint(model, error.errors(include_url=False)[0]) from None
+        raise _complaint(model, dict(error.errors(include_url=False)[0])) from None
 
 
-def wrong(must_be: str, allowed: object = None) -> PydanticCustomError:
+class Wrong(ValueError):
     """What a validator of a field raises: "<field> must be <must_be>"."""
-    return PydanticCustomError("wrong", "must be {must_be}", {"must_be": must_be, "allowed": allowed})
+
+    def __init__(self, must_be: str, allowed: object = None) -> None:
+        super().__init__(f"must be {must_be}")
+        self.must_be = must_be
+        self.allowed = allowed
 
 
 def speakable(text: str) -> str:
     """Text as it is spoken and counted: trimmed, composed (NFC), of what UTF-8 can carry, and not empty."""
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise wrong("valid Unicode text")
+        raise Wrong("valid Unicode text")
     text = unicodedata.normalize("NFC", text.strip())
     if not text:
-        raise wrong("text that is not empty")
+        raise Wrong("text that is not empty")
     return text
 
 
 def plain(text: str) -> str:
     """Text that may be empty, trimmed, of what UTF-8 can carry and a database can keep."""
     if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
-        raise wrong("valid Unicode text")
+        raise Wrong("valid Unicode text")
     return text.strip()
 
 
@@ -73,7 +76,7 @@ Speakable = Annotated[str, AfterValidator(speakable)]
 Plain = Annotated[str, AfterValidator(plain)]
 
 
-def _complaint(model: type[BaseModel], problem: ErrorDetails) -> VoiceError:
+def _complaint(model: type[BaseModel], problem: Mapping[str, Any]) -> VoiceError:
     field = _name(problem["loc"])
     if not field:
         return VoiceError(Code.BAD_REQUEST, "The request must be an object.")
@@ -87,8 +90,8 @@ def _complaint(model: type[BaseModel], problem: ErrorDetails) -> VoiceError:
 
 def _wanted(kind: str, context: Mapping[str, Any], bounds: Mapping[str, Any]) -> tuple[str, object]:
     """What the field must be, in words and as a list."""
-    if kind == "wrong":
-        return str(context["must_be"]), context.get("allowed")
+    if isinstance(raised := context.get("error"), Wrong):
+        return raised.must_be, raised.allowed
     choices = [value for value in bounds.get("enum", ()) if value != ""]
     if choices:
         return "one of " + ", ".join(map(str, choices)), choices

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from protocol.checking import Speakable, check, plain, wrong
+from protocol.checking import Speakable, Wrong, check, plain
 from protocol.errors import Code, VoiceError
 from protocol.job_view import JobView, State
 from protocol.reply import Reply
@@ -71,7 +71,7 @@ def _bitrate(value: object) -> object:
     digits = isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10
     number = int(value) if digits else value  # type: ignore[call-overload]
     if isinstance(number, bool) or not isinstance(number, int | float) or number not in BITRATES:
-        raise wrong("one of " + ", ".join(map(str, BITRATES)), list(BITRATES))
+        raise Wrong("one of " + ", ".join(map(str, BITRATES)), list(BITRATES))
     return int(number)
 
 
@@ -81,14 +81,14 @@ def _speed(value: object) -> object:
     fits = re.fullmatch(r"[0-9](\.[0-9]0*)?", written, re.ASCII) is not None
     if not fits or not SPEEDS[0] <= float(written) <= SPEEDS[1]:
         must_be = f"a number from {SPEEDS[0]} to {SPEEDS[1]} with at most one digit after the point"
-        raise wrong(must_be, list(SPEEDS))
+        raise Wrong(must_be, list(SPEEDS))
     return f"{float(written):.1f}"
 
 
 def _url(value: str) -> str:
     """As far as the address alone tells; where it leads is looked at when it is called (RELIABILITY X1)."""
     if not re.match(r"https?://[^/?#\s]", value, re.IGNORECASE) or re.search(r"[\s\x00-\x1f]", value):
-        raise wrong("an http or https address")
+        raise Wrong("an http or https address")
     return value
 
 

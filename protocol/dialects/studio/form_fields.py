@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from protocol.checking import Speakable as Speakable
-from protocol.checking import wrong
+from protocol.checking import Wrong
 from protocol.language_names import language_code
 from protocol.work import Style
 
@@ -24,14 +24,14 @@ def boolean(value: object) -> bool | None:
 def _strict(value: object) -> object:
     truth = boolean(value)
     if truth is None:
-        raise wrong("one of " + ", ".join(BOOLEANS), BOOLEANS)
+        raise Wrong("one of " + ", ".join(BOOLEANS), BOOLEANS)
     return truth
 
 
 def _language(value: str) -> str:
     code = language_code(value)
     if code is None:
-        raise wrong('the English name of a language ("vietnamese"), its code ("vi"), or "auto"')
+        raise Wrong('the English name of a language ("vietnamese"), its code ("vi"), or "auto"')
     return code
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from protocol.checking import Plain, wrong
+from protocol.checking import Plain, Wrong
 from protocol.dialects.studio.form_fields import Language, SpeechForm, StudioForm, VoiceId
 from protocol.errors import Code, VoiceError
 from protocol.traits import Manner
@@ -32,7 +32,7 @@ _CAST_MUST_BE = 'JSON of names and voice ids, such as {"MC": 1, "Guest": 2}'
 
 def _style(value: str) -> str:
     if value.lower() not in STYLES:
-        raise wrong("one of " + ", ".join(STYLES), STYLES)
+        raise Wrong("one of " + ", ".join(STYLES), STYLES)
     return value.lower()
 
 
@@ -87,11 +87,11 @@ def _cast(value: str) -> str:
     try:
         given = json.loads(value)
     except (ValueError, RecursionError):
-        raise wrong(_CAST_MUST_BE) from None
+        raise Wrong(_CAST_MUST_BE) from None
     if not isinstance(given, dict) or not 0 < len(given) <= MAX_CAST:
-        raise wrong(_CAST_MUST_BE)
+        raise Wrong(_CAST_MUST_BE)
     if not all(_is_id(voice) for voice in given.values()):
-        raise wrong(_CAST_MUST_BE)
+        raise Wrong(_CAST_MUST_BE)
     return value
 
 
