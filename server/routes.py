@@ -20,9 +20,11 @@ from accounts.tokens import MAX_SECONDS, MIN_SECONDS, Tokens
 from engines.base import Capabilities, Task
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.fleet import Fleet
-from protocol.dialects import stt_ai, tts_ai, vbee_realtime
+from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
 from protocol.fields import parse_object
+from server.envelopes import CALL_PATHS
+from server.envelopes import error_response as error_response
 from server.gpu import Gpu
 from server.settings import Settings
 from stream.meter import Meter
@@ -30,7 +32,6 @@ from stream.socket import Receive, Scope, Send
 
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-CALL_PATHS = ("/v1/tts", "/v1/tts/", "/e/v1/tts")  # the first two are shared by three dialects (X1, X2)
 PROBE_PATHS = ("/healthz", "/readyz", "/metrics")  # what machines ask every few seconds
 INTERNAL = VoiceError(Code.INTERNAL, "Something went wrong here.")
 _BODY_BYTES = 64 * 1024
@@ -78,18 +79,6 @@ def _others(parts: Parts) -> Asgi:
     app = Starlette(routes=table, exception_handlers=handlers)  # type: ignore[arg-type]
     app.router.redirect_slashes = False  # X2: a 307 loses the body of a streamed upload
     return app
-
-
-def error_response(path: str, error: VoiceError) -> Response:
-    """An error in the envelope of the dialect that owns the path; seed D's paths end with a slash (X2-X4)."""
-    if path.startswith("/v1/") and path.endswith("/"):
-        reply = tts_ai.error_reply(error)
-    elif path in CALL_PATHS:
-        reply = vbee_realtime.error_reply(error)
-    else:
-        reply = stt_ai.error_reply(error)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
-    return Response(reply.body, reply.status, headers, media_type=reply.content_type)
 
 
 async def _failed(request: Request, error: VoiceError) -> Response:
