@@ -1,0 +1,197 @@
+"""How those who wait hear of news: a job to do, a job done, a webhook to send. Nothing but hints (DESIGN section 5).
+
+The database is the truth, and everybody who waits looks there again after a while; so a hint that is lost, comes twice
+or late costs time and nothing else. Within a process hints always work; Redis carries them between processes, and may
+be stopped, frozen, emptied or started again at any moment.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from protocol.errors import Code, VoiceError
+
+log = logging.getLogger("voxline.batch.dispatch")
+
+JOBS = "jobs"
+WEBHOOKS = "webhooks"
+
+_CHANNEL = "voxline:news"
+_QUIET_S = 5.0  # without a message for so long, Redis is asked whether it lives
+_REPLY_S = 3.0
+_OUTBOX = 1024
+_RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 5.0
+
+
+def job_done(job_id: str) -> str:
+    """The topic of a job's end."""
+    return f"job:{job_id}"
+
+
+class Ear:
+    """Hears one topic, from the moment it is opened: news between two calls of ``wait`` are not missed."""
+
+    def __init__(self) -> None:
+        self._heard = asyncio.Event()
+
+    def hear(self) -> None:
+        """There are news."""
+        self._heard.set()
+
+    async def wait(self, timeout: float) -> bool:
+        """Until there are news since the last call, at most ``timeout`` seconds; whether there were."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        self._heard.clear()
+        return True
+
+
+class Dispatch(Protocol):
+    """Carries hints."""
+
+    def announce(self, topic: str) -> None:
+        """Tell everybody who listens; never waits, never fails."""
+        ...
+
+    def listening(self, topic: str) -> AbstractContextManager[Ear]:
+        """An ear for the topic while the context lasts."""
+        ...
+
+
+class LocalDispatch:
+    """Hints within this process."""
+
+    def __init__(self) -> None:
+        self._ears: dict[str, set[Ear]] = {}
+
+    def announce(self, topic: str) -> None:
+        """Tell everybody in this process who listens."""
+        for ear in self._ears.get(topic, ()):
+            ear.hear()
+
+    @contextmanager
+    def listening(self, topic: str) -> Iterator[Ear]:
+        """An ear for the topic while the context lasts."""
+        ear = Ear()
+        self._ears.setdefault(topic, set()).add(ear)
+        try:
+            yield ear
+        finally:
+            left = self._ears[topic]
+            left.discard(ear)
+            if not left:
+                del self._ears[topic]
+
+    def announce_all(self) -> None:
+        """Hints may have been missed: everybody looks."""
+        for topic in tuple(self._ears):
+            self.announce(topic)
+
+
+class RedisDispatch(LocalDispatch):
+    """Hints between processes too, as long as Redis is there. Raises BAD_REQUEST for what is no URL of a Redis."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        try:
+            parse_url(url)
+        except ValueError:
+            raise VoiceError(
+                Code.BAD_REQUEST, "redis_url must be like redis://host:6379/0.", field="redis_url"
+            ) from None
+        self.connected = False
+        self._url = url
+        self._outbox: asyncio.Queue[str] = asyncio.Queue(_OUTBOX)
+
+    def announce(self, topic: str) -> None:
+        """Tell everybody; what Redis cannot be told in time is dropped."""
+        super().announce(topic)
+        if self.connected and not self._outbox.full():
+            self._outbox.put_nowait(topic)
+
+    async def run(self) -> None:
+        """Stay connected, until cancelled. Trouble with Redis is logged once, and ends by itself."""
+        delay, complained = _RETRY_FIRST_S, False
+        while True:
+            try:
+                await self._serve()
+            except (RedisError, OSError, TimeoutError) as error:
+                lost, self.connected = self.connected, False
+                delay = _RETRY_FIRST_S if lost else min(delay * 2, _RETRY_MOST_S)
+                if lost or not complained:
+                    log.warning("no Redis, waiting by polling", extra={"cause": type(error).__name__})
+                    complained = True
+            await asyncio.sleep(delay)
+
+    async def _serve(self) -> None:
+        client = Redis.from_url(
+            self._url, socket_timeout=_REPLY_S, socket_connect_timeout=_REPLY_S, retry=Retry(NoBackoff(), 0)
+        )
+        try:
+            async with client, client.pubsub() as channel:
+                await channel.subscribe(_CHANNEL)
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._hear(channel))
+                        tasks.create_task(self._tell(client))
+                except* (RedisError, OSError) as group:
+                    raise _first(group) from None
+        finally:
+            self.connected = False
+
+    async def _hear(self, channel: PubSub) -> None:
+        quiet = False
+        while True:
+            message = await channel.get_message(timeout=_QUIET_S)
+            if message is None:
+                if quiet:
+                    raise TimeoutError("Redis does not answer")
+                await channel.ping()
+                quiet = True
+                continue
+            quiet = False
+            if message["type"] == "subscribe":
+                self.connected = True
+                log.info("connected to Redis")
+                self.announce_all()
+            elif message["type"] == "message":
+                super().announce(message["data"].decode(errors="replace"))
+
+    async def _tell(self, client: Redis) -> None:
+        while True:
+            await client.publish(_CHANNEL, await self._outbox.get())
+
+
+@asynccontextmanager
+async def open_dispatch(redis_url: str) -> AsyncIterator[LocalDispatch]:
+    """Hints within this process, and by Redis between processes when there is a URL. It need not be there yet."""
+    if not redis_url:
+        yield LocalDispatch()
+        return
+    dispatch = RedisDispatch(redis_url)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(dispatch.run(), name="hints by Redis")
+        try:
+            yield dispatch
+        finally:
+            running.cancel()
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error
