@@ -1,4 +1,4 @@
-"""Media files of any kind to 16 kHz mono PCM, piece by piece, under caps that hold while decoding.
+"""Media files of any kind to PCM, 16 kHz mono or another shape, piece by piece, under caps that hold while decoding.
 
 Files are untrusted. The format is told from the first bytes and must be one of a closed table: playlists and scripts,
 which would make libavformat open other files or addresses, are never among them, and no protocol is allowed to open
@@ -10,7 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,10 @@ import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
+from engines.conversion import Conversion
 from protocol.errors import Code, VoiceError
 
 RATE = 16000
@@ -27,8 +30,8 @@ RATE = 16000
 _MAX_SOURCE_RATE = 192_000
 _MAX_CHANNELS = 8
 _MAX_BROKEN = 100  # packets that may fail to decode before the file is given up
-_PIECE_BYTES = 2 * RATE  # what is yielded at a time, about 1 s
 _HEAD_BYTES = 4096
+_LAYOUTS = {1: "mono", 2: "stereo"}
 _OPTIONS = {"protocol_whitelist": "none"}  # what a file points at is not opened
 
 _DEMUXERS = (  # the first bytes of a file and libavformat's reader for it (C2 and A34 list the names of the formats)
@@ -59,15 +62,52 @@ class DecodeLimits:
     size: int = 512 * 1024 * 1024
 
 
+class MediaFile:
+    """An open file: what it is, and its sound."""
+
+    def __init__(self, container: InputContainer, kind: str) -> None:
+        self.kind = kind  # libavformat's name for its format
+        self._container = container
+
+    @property
+    def has_video(self) -> bool:
+        """Whether there are moving pictures in it; the cover of an album is none."""
+        videos = [stream for stream in self._container.streams if isinstance(stream, VideoStream)]
+        return any(not stream.disposition & Disposition.attached_pic for stream in videos)
+
+    def sound(self, limits: DecodeLimits, rate: int = RATE, channels: int = 1) -> Iterator[bytes]:
+        """Yield it as interleaved s16le of that shape (one or two channels), about a second at a time; once."""
+        with _translated():
+            yield from _pieces(_converted(self._container, limits, rate, channels), 2 * channels * rate)
+
+
+@contextmanager
+def open_media(source: BinaryIO) -> Iterator[MediaFile]:
+    """Open a seekable file. VoiceError: UNSUPPORTED_MEDIA when it is no format known here or cannot be read."""
+    kind = _demuxer(source)
+    with ExitStack() as opened:
+        with _translated():
+            container = av.open(source, format=kind, metadata_errors="replace", options=_OPTIONS)
+            opened.enter_context(container)
+        yield MediaFile(container, kind)
+
+
+@contextmanager
+def open_samples(source: BinaryIO, rate: int, channels: int) -> Iterator[MediaFile]:
+    """The same for a file of our own: interleaved s16le and nothing else."""
+    options = {**_OPTIONS, "sample_rate": str(rate), "ch_layout": _LAYOUTS[channels]}
+    with av.open(source, format="s16le", options=options) as container:
+        yield MediaFile(container, "s16le")
+
+
 def decode_media(source: BinaryIO, limits: DecodeLimits | None = None) -> Iterator[bytes]:
     """Yield the sound of a seekable file as s16le mono at 16 kHz, about a second at a time.
 
     VoiceError: UNSUPPORTED_MEDIA when it is no format known here, holds no sound or cannot be read; TOO_LARGE past
     ``limits``. What was yielded before an error is sound all the same.
     """
-    demuxer = _demuxer(source)
-    with _translated(), av.open(source, format=demuxer, metadata_errors="replace", options=_OPTIONS) as container:
-        yield from _pieces(_mono(container, limits or DecodeLimits()))
+    with open_media(source) as media:
+        yield from media.sound(limits or DecodeLimits())
 
 
 def decode_file(path: Path, limits: DecodeLimits | None = None) -> Iterator[bytes]:
@@ -90,34 +130,28 @@ def _demuxer(source: BinaryIO) -> str:
     return demuxer
 
 
-def _mono(container: InputContainer, limits: DecodeLimits) -> Iterator[bytes]:
-    """The first audio stream, converted; a change of rate or layout in mid-stream begins a new conversion."""
+def _converted(container: InputContainer, limits: DecodeLimits, rate: int, channels: int) -> Iterator[bytes]:
+    """The first audio stream, converted."""
     stream = next((stream for stream in container.streams if isinstance(stream, AudioStream)), None)
     if stream is None:
         raise _unreadable("this file holds no sound")
     if stream.codec_context is None:  # what PyAV gives for a codec that nobody knows
         raise _unreadable("the sound in this file has an unknown format")
     stream.codec_context.thread_count = 1
-    resampler, shape, size, samples = av.AudioResampler("s16", "mono", RATE), None, 0, 0
+    conversion, size, taken = Conversion(rate, channels), 0, 0
     for frame in _frames(container, stream):
         size += frame.samples * frame.layout.nb_channels * frame.format.bytes
         if size > limits.size:
             raise VoiceError(Code.TOO_LARGE, f"the sound takes more than {limits.size} bytes", maximum=limits.size)
-        converted: list[AudioFrame] = []
-        if shape != (shape := (frame.format.name, frame.layout.name, frame.sample_rate)):
-            converted += resampler.resample(None) if samples else []
-            resampler = av.AudioResampler("s16", "mono", RATE)
-        frame.pts = None  # a gap in the time stamps is not filled with silence, nor an overlap cut
-        converted += resampler.resample(frame)
-        for piece in converted:
-            samples += piece.samples
-            if samples > limits.seconds * RATE:
+        for piece in conversion.push(frame):
+            taken += len(piece)
+            if taken > limits.seconds * rate * 2 * channels:
                 message = f"the sound is longer than {limits.seconds:g} seconds"
                 raise VoiceError(Code.TOO_LARGE, message, maximum_seconds=limits.seconds)
-            yield _samples(piece)
-    if not samples:
+            yield piece
+    if not taken:
         raise _unreadable("this file holds no sound that can be decoded")
-    yield from map(_samples, resampler.resample(None))
+    yield from conversion.finish()
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
@@ -139,11 +173,11 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
             yield frame
 
 
-def _pieces(parts: Iterator[bytes]) -> Iterator[bytes]:
+def _pieces(parts: Iterator[bytes], size: int) -> Iterator[bytes]:
     held = bytearray()
     for part in parts:
         held += part
-        if len(held) >= _PIECE_BYTES:
+        if len(held) >= size:
             yield bytes(held)
             held.clear()
     if held:
@@ -157,10 +191,6 @@ def _translated() -> Iterator[None]:
         yield
     except (av.error.FFmpegError, UnicodeError) as error:
         raise _unreadable("this file cannot be read: it is damaged, or not what it begins as") from error
-
-
-def _samples(frame: AudioFrame) -> bytes:
-    return bytes(memoryview(frame.planes[0])[: 2 * frame.samples])
 
 
 def _unreadable(message: str) -> VoiceError:

@@ -1,0 +1,87 @@
+"""What is asked of the process that reads a file, and what it answers: JSON, small, and on the way back not trusted."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from protocol.errors import Code, VoiceError
+
+ANSWER_BYTES = 4096  # at most; a pipe takes as much without a reader
+
+_CODES = frozenset((Code.UNSUPPORTED_MEDIA, Code.TOO_LARGE, Code.STORAGE_FULL))
+_FACTS = frozenset(("maximum", "maximum_seconds", "retry_after"))
+_MESSAGE_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A file to read: how much of it there may be, and in which shape its sound is wanted.
+
+    ``video`` when its name says so: then it counts as one whatever is inside. ``raw`` is the rate and the channels of
+    a file of our own that holds samples and nothing else.
+    """
+
+    audio_s: float
+    video_s: float
+    size: int  # bytes of PCM as its codec gives it
+    rate: int = 16000
+    channels: int = 1
+    video: bool = False
+    raw: tuple[int, int] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The most that may come out, whatever the file is."""
+        return max(self.audio_s, self.video_s)
+
+    def pack(self) -> bytes:
+        """For the way to the process."""
+        return json.dumps(asdict(self)).encode()
+
+
+def read_order(data: bytes) -> Order:
+    """What ``Order.pack`` wrote."""
+    fields = json.loads(data)
+    raw = fields.pop("raw")
+    return Order(**fields, raw=None if raw is None else (raw[0], raw[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a file was."""
+
+    kind: Literal["audio", "video"]
+    container: str  # libavformat's name
+    samples: int  # of each channel, at the rate that was asked for
+
+
+def pack_answer(answer: "Answer | VoiceError") -> bytes:
+    """For the way back."""
+    if isinstance(answer, Answer):
+        return json.dumps(asdict(answer)).encode()
+    facts = {name: value for name, value in answer.facts.items() if name in _FACTS}
+    return json.dumps({"code": answer.code, "message": answer.message, "facts": facts}).encode()
+
+
+def read_answer(data: bytes) -> "Answer | VoiceError | None":
+    """An answer from a process that may have been taken over by what it read; None when it is none."""
+    try:
+        fields = json.loads(data)
+        if "code" in fields:
+            return _error(fields)
+        kind, container, samples = fields["kind"], fields["container"], fields["samples"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if kind not in ("audio", "video") or type(container) is not str or type(samples) is not int or samples <= 0:
+        return None
+    return Answer(kind, container[:40], samples)
+
+
+def _error(fields: dict[str, object]) -> VoiceError | None:
+    code, message, facts = fields["code"], fields["message"], fields["facts"]
+    if code not in _CODES or not isinstance(message, str) or not isinstance(facts, dict):
+        return None
+    shown = "".join(filter(str.isprintable, message))[:_MESSAGE_CHARACTERS]
+    numbers = {n: v for n, v in facts.items() if n in _FACTS and isinstance(v, int | float) and math.isfinite(v)}
+    return VoiceError(Code(str(code)), shown, **numbers)
