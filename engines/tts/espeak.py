@@ -10,26 +10,26 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Semaphore, Thread
+from typing import TYPE_CHECKING
 from unicodedata import category
 
 from engines.base import Capabilities, Options, Task, Voice
 from engines.tts.characters import CHARACTERS, Character
+from engines.tts.design import accented, designed
 from engines.tts.espeak_library import EspeakLibrary, Parameter, WordEvent
+from engines.tts.prosody import pitch_setting, rate_setting
 from engines.tts.stretch import Stretch
 from engines.tts.words import WordPlacer
 from protocol.errors import Code, VoiceError
-from protocol.requests import Speak, SpeechChunk, SpokenWord
+from protocol.requests import Reference, Speak, SpeechChunk, SpokenWord
+
+if TYPE_CHECKING:
+    from engines.tts.hearing import Heard
 
 MAX_TEXT = 5000  # code points in one request; a clause has a few dozen
 _CHUNK_BYTES = 44_100  # the most one chunk holds, 1 s: what a cancel may have to wait for
+_LIKENESSES = 256  # kept
 _SPOKEN_SIGNS = "%&@#*/\\"  # punctuation to Unicode, words to the library; a text of other punctuation is not spoken
-
-# Measured: words a minute asked for, and how many times as fast as at 175 the speech then is.
-_RATES = (80, 100, 120, 140, 175, 200, 260, 300, 350, 400, 450)
-_SPEEDS = (0.495, 0.585, 0.69, 0.806, 1.0, 1.13, 1.44, 1.66, 1.935, 2.23, 2.35)
-# Measured: pitch asked for, and the fundamental it gives in semitones from that at 50.
-_PITCHES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
-_SEMITONES = (-6.4, -5.2, -4.1, -2.8, -1.4, 0.0, 1.6, 3.1, 4.8, 6.6, 8.1)
 
 
 def factory(options: Options) -> "Espeak":
@@ -44,6 +44,7 @@ class Espeak:
         self._library = EspeakLibrary()
         self._languages = {language.tag: language for language in self._library.languages()}
         self._voice = ""
+        self._likenesses: dict[tuple[bytes, str], Character] = {}
         self._library.choose("gmw/en-US")  # reads the English dictionary, so that the first request finds it in memory
 
     def describe(self) -> Capabilities:
@@ -62,11 +63,22 @@ class Espeak:
             word_timestamps=True,
             rate=self._library.rate,
             voices=tuple(voices),
-            note="formant synthesis: intelligible, fast, and it sounds like a machine",
+            cloning=True,
+            designs=True,
+            note=(
+                "formant synthesis: intelligible, fast, and it sounds like a machine; "
+                "a clone follows pitch, pace and gender, and does not sound like the person"
+            ),
         )
 
     def close(self) -> None:
         """Nothing to give back: the library's memory goes with the process."""
+
+    def clone(self, reference: Reference) -> bytes:
+        """What ``Speak.prompt`` takes. The pitch, the pace and about the kind of voice are kept, the timbre is not."""
+        from engines.tts.likeness import prompt_of  # numpy: half of what a start takes, and few ask for it
+
+        return prompt_of(reference)
 
     def speak(self, request: Speak) -> Iterator[SpeechChunk]:
         """The sound of ``request``, at ``describe().rate``.
@@ -86,20 +98,55 @@ class Espeak:
     def _prepare(self, request: Speak) -> float:
         """Set voice, rate, pitch and volume; returns the tempo that is left to do after the library."""
         tag, _, name = request.voice.partition("/")
-        language, character = self._languages.get(tag), CHARACTERS.get(name)
-        if language is None or character is None:
+        character = CHARACTERS.get(name)
+        if tag not in self._languages or character is None:
             raise VoiceError(Code.NOT_FOUND, f"espeak-ng has no voice {request.voice!r}", field="voice")
+        if request.design is not None:
+            tag = accented(request.design, tag, self._languages)
+            character = designed(request.design, character)
+        elif request.prompt:
+            character = self._like(request.prompt, tag)
+        return self._set(tag, character, request.speed, request.pitch)
+
+    def _set(self, tag: str, character: Character, speed: float = 1.0, semitones: float = 0.0) -> float:
+        language = self._languages[tag]
         voice = f"{language.identifier}+{character.variant}" if character.variant else language.identifier
         if voice != self._voice and not self._library.choose(voice):
             self._voice = ""
-            raise VoiceError(Code.NOT_FOUND, f"espeak-ng cannot load the voice {request.voice!r}", field="voice")
+            raise VoiceError(Code.NOT_FOUND, f"espeak-ng cannot load a voice of {tag!r}", field="voice")
         self._voice = voice
-        rate, tempo = _rate(request.speed * character.pace)
+        rate, tempo = rate_setting(speed * character.pace)
         self._library.set(Parameter.RATE, rate)
-        self._library.set(Parameter.PITCH, _pitch(character, request.pitch))
+        self._library.set(Parameter.PITCH, pitch_setting(character.pitch, semitones))
         self._library.set(Parameter.RANGE, character.range)
         self._library.set(Parameter.VOLUME, character.volume)
         return tempo
+
+    def _like(self, prompt: bytes, tag: str) -> Character:
+        """Who speaks like the reference of a prompt, in a language; found once."""
+        from engines.tts.likeness import alike, heard_in
+
+        key = (prompt, tag)
+        if key not in self._likenesses:
+            found = alike(heard_in(prompt), partial(self._trial, tag))
+            while len(self._likenesses) >= _LIKENESSES:
+                del self._likenesses[next(iter(self._likenesses))]
+            self._likenesses[key] = found
+        return self._likenesses[key]
+
+    def _trial(self, tag: str, character: Character) -> "Heard | None":
+        from engines.tts.hearing import hear
+        from engines.tts.likeness import TRIAL
+
+        sound = bytearray()
+
+        def take(pcm: bytes, _: list[WordEvent]) -> bool:
+            sound.extend(pcm)
+            return True
+
+        self._set(tag, character)
+        self._library.speak(TRIAL, take)
+        return hear(bytes(sound), self._library.rate)
 
     def _chunks(self, text: str, tempo: float, words: bool) -> Iterator[SpeechChunk]:
         rate = self._library.rate
@@ -230,24 +277,3 @@ def _iso(tag: str) -> str:
 def _plain(text: str) -> str:
     """The same number of code points, with spaces for control characters: to the library they are commands."""
     return "".join(" " if category(character) == "Cc" else character for character in text)
-
-
-def _rate(speed: float) -> tuple[int, float]:
-    """Words a minute to ask for, and the tempo to add, so that speech is ``speed`` times as fast (kept to 0.1 .. 4)."""
-    speed = min(4.0, max(0.1, speed))
-    own = min(_SPEEDS[-1], max(_SPEEDS[0], speed))
-    return round(_interpolate(own, _SPEEDS, _RATES)), (1.0 if own == speed else speed / own)
-
-
-def _pitch(character: Character, semitones: float) -> int:
-    """The pitch to ask for, ``semitones`` away from the character's own."""
-    own = _interpolate(character.pitch, _PITCHES, _SEMITONES)
-    return round(_interpolate(own + semitones, _SEMITONES, _PITCHES))
-
-
-def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
-    """Linear between the points, flat beyond them."""
-    x = min(xs[-1], max(xs[0], x))
-    index = max(1, bisect_left(xs, x))
-    fraction = (x - xs[index - 1]) / (xs[index] - xs[index - 1])
-    return ys[index - 1] + fraction * (ys[index] - ys[index - 1])
