@@ -15,7 +15,7 @@ from engines.supervisor import HostLimits
 from engines.synthesis_queue import SynthesisQueue
 from engines.vad.batch import VadBatcher
 from protocol.errors import Code, VoiceError
-from protocol.requests import Priority, Speak
+from protocol.requests import Priority, Reference, Speak, VoicePrompt
 
 AUTO = "auto"
 _DETECT_GRACE_S = 3.0  # a window takes a fraction of a millisecond, and every session waits for it
@@ -144,6 +144,18 @@ class Fleet:
         install = self._install(Task.SYNTHESIZE, engine)
         stream.fail(VoiceError(Code.NOT_INSTALLED, f"the speech engine {engine} is not installed", install=install))
         return stream
+
+    async def clone(self, reference: Reference, *, engine: str = AUTO) -> VoicePrompt:
+        """A prompt for ``Speak``, to be spoken by the engine it names. BAD_REQUEST when nobody speaks in the reference.
+
+        Raises NOT_INSTALLED when nothing here clones.
+        """
+        for queue in self._synthesizers:
+            able = queue.capabilities
+            if able.cloning and engine in (AUTO, able.engine):
+                return VoicePrompt(able.engine, await queue.clone(reference))
+        install = self._install(Task.SYNTHESIZE, engine)
+        raise VoiceError(Code.NOT_INSTALLED, "no installed speech engine clones voices", install=install)
 
     @property
     def detector(self) -> VadBatcher:

@@ -14,7 +14,7 @@ from engines.host import EngineHost, Unobserved
 from engines.load import Cost
 from engines.speech import SpeechStream
 from protocol.errors import Code, VoiceError
-from protocol.requests import Priority, Speak, SpeechChunk
+from protocol.requests import Priority, Reference, Speak, SpeechChunk
 
 _QUEUE = 256  # clauses waiting
 _WAIT_S = 10.0  # longest wait for a turn
@@ -95,6 +95,17 @@ class SynthesisQueue:
         else:
             self.put(clause)
         return clause
+
+    async def clone(self, reference: Reference) -> bytes:
+        """What ``Speak.prompt`` takes, made by a process that is free, if one is; once more if that one falls."""
+        for again in (True, False):
+            host = next((host for host in self._hosts if host.free), self._hosts[0])
+            try:
+                return await host.clone(reference)
+            except VoiceError as error:
+                if error.code is not Code.ENGINE_RESTARTED or not again:
+                    raise
+        raise AssertionError("the second attempt returns or raises")
 
     def close(self) -> None:
         """Fail what waits; the hosts fail what they work on."""

@@ -27,7 +27,7 @@ from engines.base import Capabilities, Options, Task, Voice
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
 from protocol.events import Word
-from protocol.requests import Decode, Hypothesis, Speak, SpeechChunk, SpokenWord
+from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk, SpokenWord
 
 RATE = 16_000
 WORD_S = 0.3
@@ -57,7 +57,7 @@ def synthesizer(
 ) -> EngineSpec:
     """A spec of the synthesiser.
 
-    Options: ``rate``, ``latency_s`` (before each chunk), ``chunk_s``, and those of faults.
+    Options: ``rate``, ``latency_s`` (before each chunk), ``chunk_s``, ``clones`` (it does), and those of faults.
     """
     factory = "tests.engines_scripted:scripted_synthesizer"
     return EngineSpec(name, Task.SYNTHESIZE, factory, options, processes=processes, memory_bytes=memory_bytes)
@@ -240,12 +240,27 @@ class ScriptedSynthesizer:
         self._rate = int(str(options.get("rate", 22_050)))
         self._latency_s = float(str(options.get("latency_s", 0.0)))
         self._chunk_s = float(str(options.get("chunk_s", 0.1)))
+        self._clones = bool(options.get("clones"))
 
     def describe(self) -> Capabilities:
         voices = (Voice("low", "Low tone", "en", "male"), Voice("high", "High tone", "vi", "female"))
         return Capabilities(
-            "tones", Task.SYNTHESIZE, "tones", ("en", "vi"), word_timestamps=True, rate=self._rate, voices=voices
+            "tones",
+            Task.SYNTHESIZE,
+            "tones",
+            ("en", "vi"),
+            word_timestamps=True,
+            rate=self._rate,
+            voices=voices,
+            cloning=self._clones,
         )
+
+    def clone(self, reference: Reference) -> bytes:
+        """A prompt that tells how much there was to hear."""
+        garbage = self._faults.strike()
+        if not any(reference.pcm):
+            raise VoiceError(Code.BAD_REQUEST, "there is no speech in ref_audio", field="ref_audio")
+        return b"" if garbage else f"{len(reference.pcm)} bytes at {reference.rate}".encode()
 
     def speak(self, request: Speak) -> Iterator[SpeechChunk]:
         spoken = 0
