@@ -1,0 +1,85 @@
+"""Whether what is asked for can be done here, found out before it is paid for: engines, languages, voices."""
+
+from accounts.voices import SavedVoices
+from engines.base import Capabilities, Task
+from engines.catalogue import Catalogue
+from engines.fleet import Fleet
+from protocol.errors import Code, VoiceError
+from protocol.languages import language_name
+from protocol.work import (
+    AnyVoice,
+    Dubbing,
+    Separating,
+    Speaking,
+    Transcribing,
+    VoiceClone,
+    VoiceNamed,
+    VoiceSaved,
+    Work,
+)
+
+
+class Abilities:
+    """What the engines of this server and the saved voices of its users allow."""
+
+    def __init__(self, fleet: Fleet, catalogue: Catalogue, voices: SavedVoices) -> None:
+        self._fleet = fleet
+        self._catalogue = catalogue
+        self._voices = voices
+
+    async def check(self, user_id: int, work: Work) -> None:
+        """Raises NOT_INSTALLED (with the command to ``install``), NOT_FOUND for a voice, BAD_REQUEST for a language."""
+        if isinstance(work, Transcribing):
+            self.recognizer(work.language, work.engine)
+        elif isinstance(work, Separating):
+            self._fleet.separator()
+        else:
+            await self._check_speech(user_id, work)
+
+    def recognizer(self, language: str, engine: str) -> str:
+        """The name of the engine that will recognise it. Raises NOT_INSTALLED, BAD_REQUEST."""
+        try:
+            return self._fleet.recognizer(language, engine).capabilities.engine
+        except VoiceError as error:
+            if error.code is not Code.NOT_FOUND or error.facts.get("field") != "language":
+                raise
+            raise _no_language(language, "recognises", self._recognized()) from None
+
+    def spoken_languages(self) -> list[str]:
+        """The codes of all languages some voice here speaks."""
+        engines = {one.engine for one in self._capable(Task.SYNTHESIZE)}
+        return sorted({voice.language for voice in self._catalogue.all() if voice.engine in engines})
+
+    async def _check_speech(self, user_id: int, work: Speaking | Dubbing) -> None:
+        if not self._capable(Task.SYNTHESIZE):
+            raise VoiceError(Code.NOT_INSTALLED, "No engine that speaks is installed.")
+        voices = [line.voice for line in work.lines] if isinstance(work, Speaking) else [work.voice]
+        for voice in dict.fromkeys(voices):
+            await self._check_voice(user_id, voice)
+        if work.style.language != "auto":
+            self._check_language(work.style.language)
+
+    async def _check_voice(self, user_id: int, voice: AnyVoice) -> None:
+        if isinstance(voice, VoiceSaved):
+            await self._voices.get(user_id, voice.voice_id)
+        elif isinstance(voice, VoiceNamed) and voice.code != "auto" and self._catalogue.find(voice.code) is None:
+            raise VoiceError(Code.BAD_REQUEST, f"There is no voice {voice.code[:100]!r}.", field="voice_code")
+        elif isinstance(voice, VoiceClone) and not any(one.cloning for one in self._capable(Task.SYNTHESIZE)):
+            raise VoiceError(Code.NOT_INSTALLED, "No engine that clones voices is installed.", field="ref_audio")
+
+    def _check_language(self, language: str) -> None:
+        try:
+            self._catalogue.default(language)
+        except VoiceError:
+            raise _no_language(language, "speaks", self.spoken_languages()) from None
+
+    def _recognized(self) -> list[str]:
+        return sorted({code for one in self._capable(Task.RECOGNIZE) for code in one.languages})
+
+    def _capable(self, task: Task) -> list[Capabilities]:
+        return [one for one in self._fleet.capabilities() if one.task is task]
+
+
+def _no_language(language: str, does: str, known: list[str]) -> VoiceError:
+    message = f"No engine here {does} {language_name(language)}."
+    return VoiceError(Code.BAD_REQUEST, message, field="language", allowed=[language_name(code) for code in known])

@@ -1,0 +1,51 @@
+"""Who asks over HTTP, and whether it is not too often: found out before anything of the request's body is read."""
+
+from dataclasses import dataclass
+
+from accounts.identity import Identities
+from accounts.limits import LimitsOf, RateLimiter, Throttle
+from accounts.policy import Plan
+from protocol.errors import Code, VoiceError
+
+# Reading is asked for every few seconds while a job runs (A20), so it has a count of its own.
+READS = 12  # for each request a minute that may cost something
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A user, and what he may do at once and in a while."""
+
+    user_id: int
+    plan: Plan
+    app_id: str | None = None  # of the App whose token was shown
+
+
+class Callers:
+    """Knows everybody who may come in."""
+
+    def __init__(self, identities: Identities, limits: LimitsOf, rates: RateLimiter) -> None:
+        self._identities = identities
+        self._limits = limits
+        self._rates = rates
+        self._guesses = Throttle(rates)
+
+    async def identify(self, authorization: str | None, address: str, *, reading: bool = False) -> Caller:
+        """The caller behind an Authorization header. Raises UNAUTHORIZED, RATE_LIMITED.
+
+        ``reading``: what is asked for costs nothing. Wrong keys count against the address they come from.
+        """
+        scheme, _, secret = (authorization or "").strip().partition(" ")
+        secret = secret.strip()
+        if scheme.lower() != "bearer" or not secret:
+            raise VoiceError(Code.UNAUTHORIZED, "An API key is required: send it as 'Authorization: Bearer <key>'.")
+        identity = await self._identities.verify(secret)
+        if identity is None:
+            await self._guesses.attempt("key", address)
+            raise VoiceError(Code.UNAUTHORIZED, "The API key is not valid.")
+        plan = await self._limits.of(identity.user_id)
+        if reading:
+            most = plan.requests_per_minute * READS
+            await self._rates.count(f"reads:{identity.user_id}", most, "Too many requests: {limit} a minute may read.")
+        else:
+            await self._rates.hit(identity.user_id, plan.requests_per_minute)
+        return Caller(identity.user_id, plan, identity.app_id)
