@@ -13,13 +13,13 @@ from typing import Any
 
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.fleet import Fleet
+from engines.voices import find_voice
 from protocol.errors import Code, VoiceError
 from protocol.events import SpeakConfig
 from protocol.requests import Priority, Speak
 from protocol.script import guess_language
 from protocol.speaker import Job, Speaker
 from stream.rendering import Rendering
-from stream.voices import find_voice
 
 _log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from engines.catalogue import Catalogue, VoiceEntry
 from engines.encode import mp3_bitrates, mp3_rates
 from engines.fleet import Fleet
 from engines.speech import SpeechStream
+from engines.voices import find_voice
 from protocol.audio import AudioFormat, Encoding, pcm_size
 from protocol.chunker import Chunker, Pause
 from protocol.dialects import stt_ai, tts_ai, vbee_realtime
@@ -31,7 +32,6 @@ from stream.exchange import Exchange
 from stream.meter import Meter
 from stream.rendering import Rendering
 from stream.socket import Disconnected, Receive, Scope, Send, SendTimeout
-from stream.voices import find_voice
 
 KIND = "call"
 OWN_PREFIX = "/e/"

@@ -16,6 +16,7 @@ from typing import Any
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.encode import check_format
 from engines.fleet import Fleet
+from engines.voices import find_voice
 from protocol.dialects import voxline
 from protocol.errors import Code, VoiceError
 from protocol.events import (
@@ -39,7 +40,6 @@ from stream.meter import Meter
 from stream.narrator import Narrator, Stage
 from stream.pacing import Pacer
 from stream.socket import Disconnected, Outbox, SendTimeout, Socket
-from stream.voices import find_voice
 
 KIND = "speak"
 

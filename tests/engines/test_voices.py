@@ -6,8 +6,8 @@ import pytest
 
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
+from engines.voices import find_voice
 from protocol.errors import Code, VoiceError
-from stream.voices import find_voice
 from tests.stream.speaking_server import Voice
 
 
