@@ -24,7 +24,7 @@ class JobContext:
     user_id: int
     attempt: int
     directory: Path  # empty, of this attempt alone; removed when it is over
-    progress: Callable[[float], None]  # the share that is done, 0 to 1; cheap, and may be told as often as it changes
+    progress: Callable[[float], None]  # the share that is done, 0 to 1; cheap, from any thread
     priority: Priority = Priority.BATCH  # SYNCHRONOUS while somebody waits for the job on an open connection
 
 
@@ -85,8 +85,8 @@ class Uploads(Protocol):
 class Media(Protocol):
     """Files of users, read in a process of their own (``batch.media``)."""
 
-    async def decode(self, path: Path, rate: int, channels: int = 1) -> Path:
-        """The sound of a file as s16le samples (interleaved) in a new file.
+    async def decode(self, path: Path, rate: int, channels: int = 1, *, directory: Path | None = None) -> Path:
+        """The sound of a file as s16le samples (interleaved) in a new file, in ``directory`` if one is given.
 
         The caller removes it. Raises UNSUPPORTED_MEDIA and TOO_LARGE.
         """
