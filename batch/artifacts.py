@@ -24,6 +24,7 @@ from accounts.schema import artifact, job
 from accounts.secrets import ALPHABET
 from accounts.store import Store
 from batch.disk import Watermark, commit_file, room_needed
+from batch.jobs import CLAIMED
 from protocol.errors import Code, VoiceError
 from protocol.work import Made
 
@@ -47,7 +48,6 @@ _KIND = re.compile(r"[a-z0-9]{1,16}", re.ASCII)
 _ATTEMPT = re.compile(r"([A-Za-z0-9-]{1,64})\.(\d+)", re.ASCII)
 _ORPHAN_S = 3600.0  # how long a file may be without a row before it is nobody's
 _AT_ONCE = 500  # names in one query of the sweep
-_ACTIVE = ("picked", "processing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ class Artifacts:
         if parsed is None:
             return False
         query = select(job.c.id).where(
-            job.c.id == parsed[1], job.c.attempt == int(parsed[2]), job.c.status.in_(_ACTIVE)
+            job.c.id == parsed[1], job.c.attempt == int(parsed[2]), job.c.status.in_(CLAIMED)
         )
         async with self._store.read() as connection:
             return (await connection.execute(query)).first() is not None

@@ -18,14 +18,13 @@ from accounts.schema import job
 from accounts.secrets import ALPHABET
 from accounts.store import Store
 from batch.disk import Watermark, commit_file, room_needed
+from batch.jobs import UNFINISHED
 from protocol.errors import Code, VoiceError
-from protocol.work import WORK, uploads_of
 
 _RANDOM = 22
 _NAME = re.compile(rf"[A-Za-z0-9]{{{_RANDOM}}}(\.\d{{4,6}}\.[12])?", re.ASCII)
 _UNADOPTED_S = 6 * 3600.0  # how long a file may be received, or be read from by a job, before it is nobody's
 _UNNAMED_S = 3600.0  # how long a kept file may be without a job: the moment between keeping and accepting
-_ENDED = ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +112,11 @@ class Uploads:
         return len(left)
 
     async def _needed(self) -> set[str]:
-        query = select(job.c.work).where(job.c.status.not_in(_ENDED))
+        """Whatever looks like an upload's name in the work of a job: the job may be of another version."""
+        query = select(job.c.work).where(job.c.status.in_(UNFINISHED))
         async with self._store.read() as connection:
             works = (await connection.execute(query)).scalars()
-            return {name for work in works for name in uploads_of(WORK.validate_json(work))}
+            return {found[0] for work in works for found in _NAME.finditer(work)}
 
 
 def _checked(name: str) -> str:
