@@ -8,6 +8,7 @@ nothing with it, its job goes on and can be asked for.
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +24,15 @@ from batch.dispatch import JOBS, Dispatch, job_done
 from batch.jobs import Callback, Job, Limits, Status, Submission
 from batch.queue import Queue
 from batch.uploads import Uploads
+from batch.waiting import wait_until_finished
 from protocol.errors import Code, VoiceError
 from protocol.job_view import JobView, State
 from protocol.pricing import Route, format_credits, price
 from protocol.work import Speaking, Work, uploads_of
 
 WAIT_S = 1800.0  # A62: the longest that the document's clients wait
-_LOOK_AGAIN_S = 1.0  # a hint that the job is done may be lost
 _ORDINARY = 100
+_JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _KEY_CHARACTERS = 200
 _HASHED_BYTES = 1 << 20
 
@@ -51,7 +53,7 @@ class Order:
 
 
 class Service:
-    """Takes orders. ``tick`` is a monotonic clock, ``now`` the time of day."""
+    """Takes orders. ``now`` is the time of day."""
 
     def __init__(
         self,
@@ -64,7 +66,6 @@ class Service:
         dispatch: Dispatch,
         *,
         now: Callable[[], float],
-        tick: Callable[[], float],
     ) -> None:
         self.abilities = abilities
         self.artifacts = artifacts
@@ -74,11 +75,15 @@ class Service:
         self._policies = policies
         self._dispatch = dispatch
         self._now = now
-        self._tick = tick
 
     async def policy(self) -> Policy:
         """What an admin set."""
         return await self._policies.current()
+
+    async def check(self, caller: Caller, work: Work) -> None:
+        """Raises what ``work`` cannot be done for here; its uploads may still be unread."""
+        await self.abilities.check(caller.user_id, work)
+        check_length(work, caller.plan.text_chars)
 
     async def submit(self, caller: Caller, order: Order) -> Job:
         """The accepted job; with an Idempotency-Key that is known, the job it stands for.
@@ -87,8 +92,7 @@ class Service:
         TOO_MANY_SESSIONS, RATE_LIMITED, STORAGE_FULL, CONFLICT.
         """
         policy = await self._policies.current()
-        await self.abilities.check(caller.user_id, order.work)
-        check_length(order.work, caller.plan.text_chars)
+        await self.check(caller, order.work)
         await self.artifacts.check_room(caller.user_id, caller.plan.storage_mb)
         submission = Submission(
             user_id=caller.user_id,
@@ -111,22 +115,22 @@ class Service:
 
     async def wait(self, job: Job, within_s: float = WAIT_S) -> Job:
         """The job once it is over; TIMEOUT with its ``job_id`` when that takes too long, and it goes on."""
-        until = self._tick() + within_s
-        with self._dispatch.listening(job_done(job.id)) as ear:
-            while not job.finished:
-                left = until - self._tick()
-                if left <= 0:
-                    raise VoiceError(Code.TIMEOUT, "It takes longer; ask for the job again later.", job_id=job.id)
-                await ear.wait(min(left, _LOOK_AGAIN_S))
-                job = await self._queue.get(job.user_id, job.id)
+        user_id, job_id = job.user_id, job.id
+        job = await wait_until_finished(self._queue, self._dispatch, user_id, job_id, timeout_s=within_s)
+        if not job.finished:
+            raise VoiceError(Code.TIMEOUT, "It takes longer; ask for the job again later.", job_id=job_id)
         return job
 
-    async def job(self, user_id: int, job_id: str) -> Job:
-        """A job of this user; NOT_FOUND for any other."""
-        return await self._queue.get(user_id, job_id)
+    async def job(self, user_id: int, job_id: str, dialect: str) -> Job:
+        """A job that this user asked for in this dialect; NOT_FOUND for any other."""
+        job = await self._queue.get(user_id, job_id) if _JOB_ID.fullmatch(job_id) else None
+        if job is None or job.dialect != dialect:
+            raise VoiceError(Code.NOT_FOUND, "There is no such job.")
+        return job
 
-    async def cancel(self, user_id: int, job_id: str) -> Job:
+    async def cancel(self, user_id: int, job_id: str, dialect: str) -> Job:
         """Take back a job that has not begun (A24). NOT_FOUND, CONFLICT."""
+        await self.job(user_id, job_id, dialect)
         job = await self._queue.cancel(user_id, job_id)
         self._dispatch.announce(job_done(job_id))
         for name in uploads_of(job.work):

@@ -58,6 +58,7 @@ ACTIONS = ("stop", "finalize", "keepalive", "configure")
 
 # -- errors ------------------------------------------------------------------------------------------
 
+
 def error_reply(error: VoiceError) -> Reply:
     """C21: ``{"error": "a plain string"}``, with Retry-After where the error says when to come back."""
     return failure(error, ERRORS[error.code][0], {"error": error.message})

@@ -87,6 +87,7 @@ def _speed(value: object) -> object:
 
 def _url(value: str) -> str:
     """As far as the address alone tells; where it leads is looked at when it is called (RELIABILITY X1)."""
+    value = plain(value)
     if not re.match(r"https?://[^/?#\s]", value, re.IGNORECASE) or re.search(r"[\s\x00-\x1f]", value):
         raise Wrong("an http or https address")
     return value

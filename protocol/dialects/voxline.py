@@ -47,6 +47,7 @@ ACTIONS = ("flush", "clear", "mark", "keepalive", "stop")
 
 # -- errors ------------------------------------------------------------------------------------------
 
+
 def error_reply(error: VoiceError) -> Reply:
     """A refused handshake: ``{"error", "code"}``."""
     return reply_to(error, ERRORS[error.code][0], {"error": error.message, "code": error.code.value})

@@ -33,7 +33,7 @@ _MEANINGS = {
     503: "The server is full, starting or stopping; try again.",
 }
 _READ = (400, 401, 404, 429, 500, 503)
-_WRITE = (400, 401, 402, 403, 404, 408, 409, 429, 500, 503)
+_WRITE = (400, 401, 402, 403, 404, 408, 409, 410, 429, 500, 503)
 _JOB = Parameter("job_id", "path", "As the request's reply named it.", {"type": "string", "maxLength": 64})
 _ACCEPTED = Answer("The job was accepted.", {JSON: Submitted})
 _FILE_HEADERS = {

@@ -4,6 +4,7 @@ The models are the OpenAPI document's too. A field that has nothing to say is le
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -200,6 +201,13 @@ def file_headers(job: JobView) -> dict[str, str]:
     headers = {"X-Credits-Used": f"{job.credits:g}", "X-Duration-Secs": f"{_seconds(job, outcome):g}"}
     media = job.details.get("media_type")
     return headers | ({"X-Media-Type": media} if media else {}) | {"X-Engine": outcome.engine, "X-Job-Id": job.id}
+
+
+def saved_voice(id: int, name: str, type: str, instruct: str, language: str, created_at: float) -> Body:
+    """A row of ``GET /api/v1/voices`` (A31); the language by its name."""
+    made = datetime.fromtimestamp(created_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    values = {"id": id, "name": name, "type": type, "instruct": instruct}
+    return SavedVoiceReply.model_validate(values | {"language": language_name(language), "created_at": made}).body()
 
 
 # -- by kind -----------------------------------------------------------------------------------------

@@ -1,0 +1,96 @@
+"""What the routes of an API over the queue share: the caller, the form, the wait, and the file that came of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from batch.callers import Caller, Callers
+from batch.form_limits import FileCap, FormLimits
+from batch.forms import Form, read_form
+from batch.jobs import Job
+from batch.service import Service, fingerprint, idempotency_key
+from protocol.errors import Code, VoiceError
+
+_MIB = 1024 * 1024
+_NO_LIMIT_MIB = 4096  # what "no limit" means to the disk
+_TEXT_BYTES = 512 * 1024  # of all fields: 50,000 characters of the largest plan and what goes with them
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request whose form was read."""
+
+    caller: Caller
+    form: Form
+    key: str | None  # Idempotency-Key
+    fingerprint: bytes
+
+
+class ClientGone(Exception):
+    """The client left while its job was waited for; the job goes on."""
+
+
+class Exchange:
+    """Requests to the service."""
+
+    def __init__(self, service: Service, callers: Callers) -> None:
+        self.service = service
+        self._callers = callers
+
+    async def caller(self, request: Request, *, reading: bool = False) -> Caller:
+        """Who asks. Raises UNAUTHORIZED, RATE_LIMITED."""
+        address = request.client.host if request.client else ""
+        return await self._callers.identify(request.headers.get("authorization"), address, reading=reading)
+
+    @asynccontextmanager
+    async def asked(self, request: Request, files: Mapping[str, FileCap] | None = None) -> AsyncIterator[Asked]:
+        """The request's caller and form, for as long as its files are needed; ``files`` are those it must have."""
+        caller = await self.caller(request)
+        key = idempotency_key(request.headers.get("idempotency-key"))
+        limits = FormLimits(files=files or {}, text_bytes=_TEXT_BYTES)
+        try:
+            async with read_form(request.headers, request.stream(), limits, self.service.uploads) as form:
+                for name in files or ():
+                    if name not in form.files:
+                        raise VoiceError(Code.BAD_REQUEST, f"{name} is required: a file.", field=name)
+                paths = {name: upload.path for name, upload in form.files.items()}
+                mark = await fingerprint(_own_path(request), form.fields, paths) if key is not None else b""
+                yield Asked(caller, form, key, mark)
+        except ClientDisconnect:
+            raise VoiceError(Code.BAD_REQUEST, "The client has gone.") from None
+
+    async def finished(self, request: Request, job: Job) -> Job:
+        """The job once it is over. Raises ClientGone, TIMEOUT."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                leaving = tasks.create_task(_leave(request))
+                finished = await self.service.wait(job)
+                leaving.cancel()
+                return finished
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+
+def cap(mib: int, video_mib: int | None = None) -> FileCap:
+    """A file cap in MiB, of an admin's setting where 0 means no limit."""
+    size = (mib or _NO_LIMIT_MIB) * _MIB
+    return FileCap(size, None if video_mib is None else (video_mib or _NO_LIMIT_MIB) * _MIB)
+
+
+def _own_path(request: Request) -> str:
+    """The path without an API's prefix, so that a request is the same by both addresses."""
+    path = request.url.path
+    return path[2:] if path.startswith(("/a/", "/b/")) else path
+
+
+async def _leave(request: Request) -> None:
+    """Wait for the client to leave; the body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    raise ClientGone
