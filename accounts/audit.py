@@ -56,8 +56,11 @@ CHECKS = {
             FROM hold WHERE subject LIKE 'session:%' GROUP BY RTRIM(subject, '0123456789')
         ) h ON h.session = 'session:' || s.id || ':'
         WHERE COALESCE(h.unresolved, 0) <> CASE WHEN s.closed_at IS NULL THEN 1 ELSE 0 END
-        OR COALESCE(h.captured, 0) > s.charged
-        OR (s.closed_at IS NOT NULL AND COALESCE(h.captured, 0) <> s.charged)""",
+        OR COALESCE(h.captured, 0) <> s.captured OR s.captured > s.charged
+        OR (s.closed_at IS NOT NULL AND s.captured <> s.charged)""",
+    "live session's hold is not its own": """
+        SELECT s.id FROM live_session s JOIN hold h ON h.id = s.hold_id
+        WHERE h.user_id <> s.user_id OR (s.closed_at IS NULL AND h.state <> 'open')""",
 }
 
 

@@ -1,4 +1,4 @@
-"""API keys: several per server, shown once, active or disabled or deleted (CONTRACT A1, A2, X12)."""
+"""API keys: several per user, shown once, active or disabled or deleted (CONTRACT A1, A2, X12)."""
 
 import hmac
 import secrets
@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Delete, Row, Update, delete, func, insert, select, update
 
-from accounts.schema import api_key
+from accounts.names import clean_name, possible_id
+from accounts.schema import api_key, user
 from accounts.secrets import digest, new_secret, well_formed
 from accounts.store import Store
 from protocol.errors import Code, VoiceError
@@ -17,11 +18,11 @@ from protocol.errors import Code, VoiceError
 PREFIX = "sk-ov-"
 _REMEMBERED_S = 1.0  # how long a key that was found valid is not looked up again; another process may disable it
 _REMEMBERED_KEYS = 4096
-_NAME_LENGTH = 100
+_KEYS_PER_USER = 100
 
 
 class State(StrEnum):
-    """Whether a key opens anything."""
+    """Whether a key (or an account, or an app) opens anything."""
 
     ACTIVE = "active"
     DISABLED = "disabled"
@@ -32,6 +33,7 @@ class Key:
     """What is known of a key, without the key."""
 
     id: int
+    user_id: int
     name: str
     last4: str
     state: State
@@ -55,32 +57,49 @@ class Keys:
         self._choice = choice
         self._valid: OrderedDict[bytes, tuple[float, Key]] = OrderedDict()
 
-    async def create(self, name: str = "") -> tuple[str, Key]:
-        """A new active key: the secret, to be shown this once, and its entry."""
+    async def create(self, name: str = "", *, user_id: int) -> tuple[str, Key]:
+        """A new active key of a user: the secret, to be shown this once, and its entry. CONFLICT when there are too
+        many, NOT_FOUND for a user who is not there."""
         secret = new_secret(PREFIX, self._choice)
-        name, created_at = name.strip()[:_NAME_LENGTH], self._now()
-        values = {"name": name, "hash": digest(secret), "last4": secret[-4:], "state": State.ACTIVE}
-        statement = insert(api_key).values(**values, created_at=created_at).returning(api_key.c.id)
+        values = {"user_id": user_id, "name": clean_name(name), "hash": digest(secret)}
+        values |= {"last4": secret[-4:], "state": State.ACTIVE, "created_at": self._now()}
+        theirs = select(func.count()).select_from(api_key).where(api_key.c.user_id == user_id)
         async with self._store.write() as connection:
-            number = (await connection.execute(statement)).scalar_one()
-        return secret, Key(number, name, secret[-4:], State.ACTIVE, created_at)
+            owner = select(user.c.id).where(user.c.id == user_id).with_for_update()
+            if (await connection.execute(owner)).one_or_none() is None:
+                raise VoiceError(Code.NOT_FOUND, f"There is no user {user_id}.")
+            if (await connection.execute(theirs)).scalar_one() >= _KEYS_PER_USER:
+                raise VoiceError(Code.CONFLICT, f"There are {_KEYS_PER_USER} keys already; delete one first.")
+            row = (await connection.execute(insert(api_key).values(**values).returning(api_key))).one()
+        return secret, _key(row)
 
     async def all(self) -> list[Key]:
         """Every key, oldest first."""
         async with self._store.read() as connection:
-            rows = await connection.execute(select(api_key).order_by(api_key.c.id))
-            return [Key(row.id, row.name, row.last4, State(row.state), row.created_at) for row in rows]
+            return [_key(row) for row in await connection.execute(select(api_key).order_by(api_key.c.id))]
 
-    async def set_state(self, key_id: int, state: State) -> None:
-        """Enable or disable a key; NOT_FOUND when there is none of that id."""
-        await self._change(key_id, update(api_key).where(api_key.c.id == key_id).values(state=state))
+    async def of(self, user_id: int) -> list[Key]:
+        """The keys of a user, oldest first."""
+        query = select(api_key).where(api_key.c.user_id == user_id).order_by(api_key.c.id)
+        async with self._store.read() as connection:
+            return [_key(row) for row in await connection.execute(query)]
 
-    async def delete(self, key_id: int) -> None:
-        """Delete a key and its tokens; NOT_FOUND when there is none of that id."""
-        await self._change(key_id, delete(api_key).where(api_key.c.id == key_id))
+    async def get(self, key_id: int) -> Key | None:
+        """The key of that id, in whatever state; None when there is none."""
+        async with self._store.read() as connection:
+            row = (await connection.execute(select(api_key).where(api_key.c.id == key_id))).one_or_none()
+        return None if row is None else _key(row)
+
+    async def set_state(self, key_id: int, state: State, user_id: int | None = None) -> None:
+        """Enable or disable a key; NOT_FOUND when there is none of that id (of that user, when one is named)."""
+        await self._change(key_id, update(api_key).values(state=state), user_id)
+
+    async def delete(self, key_id: int, user_id: int | None = None) -> None:
+        """Delete a key and its tokens; NOT_FOUND as in ``set_state``."""
+        await self._change(key_id, delete(api_key), user_id)
 
     async def verify(self, secret: str) -> Key | None:
-        """The key, when it is one of ours and active. A change made by another process shows within a second."""
+        """The key, when it is one of ours and active, and its user too. Another process's change shows in a second."""
         if not well_formed(secret, PREFIX):
             return None
         hashed = digest(secret)
@@ -88,19 +107,34 @@ class Keys:
         if found is not None and self._tick() - found[0] < _REMEMBERED_S:
             return found[1]
         self._valid.pop(hashed, None)
+        asked = self._tick()
+        query = select(api_key).join(user).where(api_key.c.hash == hashed, user.c.state == State.ACTIVE)
         async with self._store.read() as connection:
-            row = (await connection.execute(select(api_key).where(api_key.c.hash == hashed))).one_or_none()
+            row = (await connection.execute(query)).one_or_none()
         if row is None or not hmac.compare_digest(row.hash, hashed) or row.state != State.ACTIVE:
             return None
-        key = Key(row.id, row.name, row.last4, State.ACTIVE, row.created_at)
-        self._valid[hashed] = (self._tick(), key)
+        key = _key(row)
+        self._valid[hashed] = (asked, key)
         if len(self._valid) > _REMEMBERED_KEYS:
             self._valid.popitem(last=False)
         return key
 
-    async def _change(self, key_id: int, statement: object) -> None:
-        self._valid.clear()
+    async def _change(self, key_id: int, statement: Update | Delete, user_id: int | None) -> None:
+        if not possible_id(key_id):
+            raise _unknown(key_id)
+        statement = statement.where(api_key.c.id == key_id)
+        if user_id is not None:
+            statement = statement.where(api_key.c.user_id == user_id)
         async with self._store.write() as connection:
-            result = await connection.execute(statement)  # type: ignore[call-overload]
+            result = await connection.execute(statement)
+        self._valid.clear()
         if result.rowcount == 0:
-            raise VoiceError(Code.NOT_FOUND, f"There is no key {key_id}.")
+            raise _unknown(key_id)
+
+
+def _unknown(key_id: int) -> VoiceError:
+    return VoiceError(Code.NOT_FOUND, f"There is no key {key_id}.")
+
+
+def _key(row: Row[tuple[object, ...]]) -> Key:
+    return Key(row.id, row.user_id, row.name, row.last4, State(row.state), row.created_at)

@@ -39,6 +39,21 @@ class Plan(_Model):
     storage_mb: int = Field(default=2048, ge=0)  # files kept for the user, MiB
 
 
+class Overrides(_Model):
+    """What an admin set for one user in place of the plan's; None = as the plan says."""
+
+    requests_per_minute: int | None = Field(default=None, ge=0)
+    jobs: int | None = Field(default=None, ge=0)
+    sessions: int | None = Field(default=None, ge=0)
+    voices: int | None = Field(default=None, ge=0)
+    text_chars: int | None = Field(default=None, ge=0)
+    storage_mb: int | None = Field(default=None, ge=0)
+
+    def over(self, plan: Plan) -> Plan:
+        """The plan as it is for this user."""
+        return plan.model_copy(update=self.model_dump(exclude_none=True))
+
+
 class UploadCaps(_Model):
     """How large an uploaded file may be (A42, A55, A60): MiB, seconds of sound, cues; 0 = no limit."""
 

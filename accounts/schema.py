@@ -72,7 +72,7 @@ Index("web_session_expires_at", web_session.c.expires_at)
 api_key = _table(
     "api_key",
     _number(),
-    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE")),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
     Column("name", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("last4", Text, nullable=False),
@@ -194,8 +194,10 @@ live_session = _table(  # a metered stream: its owner beats; a session whose own
     Column("route", Text, nullable=False),  # pricing.Route
     Column("owner", Text, nullable=False),  # a server process
     Column("beat", Integer, nullable=False),
+    Column("hold_id", ForeignKey("hold.id"), nullable=False),  # the one that is open; the last, once closed
     Column("booked", _UNITS, nullable=False),  # quantity used so far, in the route's own unit
-    Column("charged", _UNITS, nullable=False),
+    Column("charged", _UNITS, nullable=False),  # what that costs
+    Column("captured", _UNITS, nullable=False),  # of that, from holds before
     Column("opened_at", _SECONDS, nullable=False),
     Column("closed_at", _SECONDS),
 )

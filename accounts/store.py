@@ -1,7 +1,9 @@
-"""The database, and the only module that opens it: SQLAlchemy Core, async, SQLite by default.
+"""The database, and the only module that opens it: SQLAlchemy Core, async; SQLite by default, Postgres by its URL.
 
-Every write is one transaction that takes the write lock at its start, so that two writers wait for each other instead
-of failing halfway (``BEGIN IMMEDIATE``); every commit is on the disk before it is answered (``synchronous=FULL``).
+SQLite: every write is one transaction that takes the write lock at its start, so that two writers wait for each other
+instead of failing halfway (``BEGIN IMMEDIATE``); every commit is on the disk before it is answered.
+Postgres: the same transactions at READ COMMITTED. What must not change between a look and a write is locked by the look
+(``with_for_update()``, which SQLite has no need of and leaves out).
 """
 
 from collections.abc import AsyncIterator
@@ -10,15 +12,37 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from accounts.schema import metadata
+from accounts.migrations import UnknownRevisionError, bring_up_to_date
+from accounts.mounts import network_file_system
 from protocol.errors import Code, VoiceError
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 _WRITE = "voxline_write"
+_SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
+_POSTGRES = {
+    "pool_size": 10,
+    "max_overflow": 10,
+    "pool_timeout": 10,
+    "pool_pre_ping": True,
+    "connect_args": {
+        "timeout": 10,
+        "server_settings": {
+            "application_name": "voxline",
+            "lock_timeout": "30s",
+            "statement_timeout": "60s",
+            "idle_in_transaction_session_timeout": "60s",
+            "jit": "off",
+        },
+    },
+}
+_DISK_FULL = "53100"  # SQLSTATE of Postgres
+_FOR_NOW = ("08", "40001", "40P01", "53", "55P03", "57")  # the same: connection, conflict, resources, lock, shutdown
+_FULL = ("disk is full", "disk I/O error")  # words of SQLite
 
 
 class StoreError(OSError):
@@ -26,29 +50,46 @@ class StoreError(OSError):
 
 
 class Store:
-    """Transactions on the database. A full or locked disk is STORAGE_FULL to the caller, and leaves nothing behind."""
+    """Transactions on the database. A full disk is STORAGE_FULL and an absent database BUSY, nothing left behind."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self.postgres = engine.dialect.name == "postgresql"
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view for some queries."""
-        async with self._engine.connect() as connection:
+        async with self._connected() as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end, rolled back when an exception leaves it."""
+        async with self._connected() as connection:
+            await connection.execution_options(**{_WRITE: True})
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
         try:
-            async with self._engine.connect() as connection:
-                await connection.execution_options(**{_WRITE: True})
-                async with connection.begin():
-                    yield connection
-        except OperationalError as error:
-            if "full" in str(error.orig) or "locked" in str(error.orig):
-                raise VoiceError(Code.STORAGE_FULL, "The server cannot store anything now.", retry_after=30) from error
+            connection = await self._engine.connect()
+        except (OSError, PoolTimeoutError) as error:
+            raise _away() from error
+        except DBAPIError as error:
+            if typed := _typed(error):
+                raise typed from error
             raise
+        try:
+            yield connection
+        except DBAPIError as error:
+            if typed := _typed(error):
+                raise typed from error
+            raise
+        except ConnectionError as error:
+            raise _away() from error
+        finally:
+            await connection.close()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -56,29 +97,67 @@ class Store:
 
 
 async def open_store(url: str) -> Store:
-    """Open the database of an SQLAlchemy URL, making it and its tables where they are missing. Raises StoreError."""
-    parsed = make_url(url)
+    """Open the database of an SQLAlchemy URL; its tables are made, or brought up to date. Raises StoreError."""
+    parsed = _checked(url)
     sqlite = parsed.get_backend_name() == "sqlite"
-    if sqlite and parsed.database:
-        try:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot use {Path(parsed.database).parent} as data directory: {error.strerror}") from None
-    engine = create_async_engine(parsed, pool_pre_ping=not sqlite)
+    name = parsed.database or "in memory"
+    engine = create_async_engine(parsed, **({} if sqlite else _POSTGRES))
     if sqlite:
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
     store = Store(engine)
     try:
-        async with store.write() as connection:
-            await connection.run_sync(metadata.create_all)
+        async with engine.connect() as connection:
+            await connection.execution_options(**{_WRITE: True})
+            async with connection.begin():
+                await connection.run_sync(bring_up_to_date)
     except DBAPIError as error:
         await store.aclose()
-        raise StoreError(f"cannot use the database {parsed.database}: {error.orig}") from None
+        raise StoreError(f"cannot use the database {name}: {error.orig}") from None
+    except (UnknownRevisionError, OSError) as error:
+        await store.aclose()
+        raise StoreError(f"cannot use the database {name}: {error}") from None
     except BaseException:
         await store.aclose()
         raise
     return store
+
+
+def _checked(url: str) -> URL:
+    """The URL, when it is one of ours; an SQLite file's directory is made."""
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError):
+        raise StoreError(f"the database must be a URL that begins with {' or '.join(_SCHEMES)}") from None
+    if parsed.drivername not in _SCHEMES:
+        raise StoreError(f"the database {parsed.drivername} is not one of {', '.join(_SCHEMES)}")
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        directory = Path(parsed.database).parent
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot use {directory} as data directory: {error.strerror}") from None
+        if system := network_file_system(directory):
+            raise StoreError(
+                f"{directory} is on a network file system ({system}), where SQLite's locks do not hold; "
+                "use a local directory, or a postgresql+asyncpg:// database"
+            )
+    return parsed
+
+
+def _typed(error: DBAPIError) -> VoiceError | None:
+    """What a database may say in an evil hour, as an error every dialect can render; None: a bug of ours."""
+    state, words = str(getattr(error.orig, "sqlstate", None) or ""), str(error.orig)
+    if state == _DISK_FULL or (not state and any(sign in words for sign in _FULL)):
+        return VoiceError(Code.STORAGE_FULL, "The server cannot store anything now.", retry_after=30)
+    if error.connection_invalidated or state.startswith(_FOR_NOW) or (not state and "locked" in words):
+        return _away()
+    return None
+
+
+def _away() -> VoiceError:
+    return VoiceError(Code.BUSY, "The server's database does not answer now.", retry_after=2)
 
 
 def _on_connect(connection: Any, _record: object) -> None:

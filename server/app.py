@@ -124,7 +124,7 @@ class App:
                 parts = Parts(
                     settings=settings,
                     keys=Keys(store, now=time.time, tick=time.monotonic),
-                    tokens=Tokens(store, now=time.time),
+                    tokens=Tokens(store, now=time.time, tick=time.monotonic),
                     fleet=fleet,
                     catalogue=Catalogue.load(),
                     meter=meter,

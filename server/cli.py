@@ -10,7 +10,9 @@ from protocol.errors import VoiceError
 from server.commands.terminal import CommandError, err
 from server.settings import SettingsError
 
-COMMANDS = ("serve", "demo", "say", "transcribe", "listen", "keys", "models", "doctor")
+COMMANDS = (
+    "serve", "demo", "say", "transcribe", "listen", "users", "keys", "apps", "credits", "audit", "models", "doctor",
+)  # fmt: skip
 
 
 def main() -> None:

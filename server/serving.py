@@ -3,14 +3,12 @@
 import asyncio
 import errno
 import gc
-import time
 from collections.abc import Callable, Sequence
 
 import uvloop
 
-from accounts.keys import Keys
-from accounts.store import open_store
 from engines.registry import EngineSpec
+from server.accounts import opened
 from server.app import App, create_app
 from server.guard import GuardedServer, listen
 from server.settings import Settings
@@ -61,17 +59,14 @@ def serve(
 
 
 def first_key(settings: Settings) -> str | None:
-    """An API key for a server that has none yet, to be shown once; None when it has one."""
+    """An API key of the owner for a server that has none yet, to be shown once; None when it has one."""
     return asyncio.run(_first_key(settings))
 
 
 async def _first_key(settings: Settings) -> str | None:
-    store = await open_store(settings.database_url)
-    try:
-        keys = Keys(store, now=time.time, tick=time.monotonic)
-        return None if await keys.all() else (await keys.create("first key"))[0]
-    finally:
-        await store.aclose()
+    async with opened(settings.database_url) as accounts:
+        owner = await accounts.users.owner()
+        return None if await accounts.keys.all() else (await accounts.keys.create("first key", user_id=owner.id))[0]
 
 
 def forget_key(settings: Settings, key: str) -> None:
@@ -80,11 +75,7 @@ def forget_key(settings: Settings, key: str) -> None:
 
 
 async def _forget_key(settings: Settings, secret: str) -> None:
-    store = await open_store(settings.database_url)
-    try:
-        keys = Keys(store, now=time.time, tick=time.monotonic)
-        key = await keys.verify(secret)
+    async with opened(settings.database_url) as accounts:
+        key = await accounts.keys.verify(secret)
         if key is not None:
-            await keys.delete(key.id)
-    finally:
-        await store.aclose()
+            await accounts.keys.delete(key.id)

@@ -4,13 +4,11 @@ import asyncio
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from accounts.keys import Keys
-from accounts.store import open_store
+from server.accounts import opened
 from server.client import Server
 from server.commands.terminal import CommandError
 from server.settings import Settings, child_environment
@@ -48,11 +46,9 @@ async def private_server(*, models: Path | None = None, **settings: str) -> Asyn
 
 
 async def _new_key(data: Path) -> str:
-    store = await open_store(Settings.model_construct(data=data).database_url)  # whatever the environment holds
-    try:
-        return (await Keys(store, now=time.time, tick=time.monotonic).create("private"))[0]
-    finally:
-        await store.aclose()
+    url = Settings.model_construct(data=data).database_url  # whatever the environment holds
+    async with opened(url) as accounts:
+        return (await accounts.keys.create("private", user_id=(await accounts.users.owner()).id))[0]
 
 
 async def _base(process: asyncio.subprocess.Process, log: Path) -> str:

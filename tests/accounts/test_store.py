@@ -1,32 +1,36 @@
 """The store: whole transactions, durable, and honest about a full disk."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from accounts.store import Store, StoreError, open_store
 from protocol.errors import Code, VoiceError
-from tests.databases import sqlite_only
+from tests.databases import Postgres, in_thread, postgres_only, sqlite_only
 
-_INSERT = text("INSERT INTO api_key (name, hash, last4, state, created_at) VALUES ('n', :hash, 'abcd', 'active', 1.5)")
+_INSERT = text(
+    "INSERT INTO user_account (email, name, role, state, plan, limits, created_at) "
+    "VALUES (:email, 'n', 'user', 'active', 'free', '{}', 1.5)"
+)
 
 
 async def _count(store: Store) -> int:
     async with store.read() as connection:
-        return int((await connection.execute(text("SELECT count(*) FROM api_key"))).scalar_one())
+        return int((await connection.execute(text("SELECT count(*) FROM user_account"))).scalar_one())
 
 
 async def test_a_transaction_is_whole_or_nothing(store: Store) -> None:
     with pytest.raises(IntegrityError):
         async with store.write() as connection:
-            await connection.execute(_INSERT, {"hash": b"1"})
-            await connection.execute(_INSERT, {"hash": b"1"})
+            await connection.execute(_INSERT, {"email": "1"})
+            await connection.execute(_INSERT, {"email": "1"})
     assert await _count(store) == 0
     async with store.write() as connection:
-        await connection.execute(_INSERT, {"hash": b"1"})
+        await connection.execute(_INSERT, {"email": "1"})
     assert await _count(store) == 1
 
 
@@ -54,7 +58,7 @@ async def test_a_full_disk_is_a_typed_error_and_leaves_nothing_behind(store: Sto
         async with store.write() as connection:
             await connection.execute(text(f"PRAGMA max_page_count={pages}"))
             for number in range(1000):
-                await connection.execute(_INSERT, {"hash": number.to_bytes(500, "big")})
+                await connection.execute(_INSERT, {"email": f"{number:0500}"})
     assert caught.value.code is Code.STORAGE_FULL and caught.value.facts["retry_after"]
     assert await _count(store) == 0
 
@@ -67,7 +71,7 @@ async def test_another_error_of_the_database_stays_what_it_is(store: Store) -> N
 
 async def test_a_second_opening_finds_the_first_one_s_rows(store: Store, database_url: str) -> None:
     async with store.write() as connection:
-        await connection.execute(_INSERT, {"hash": b"1"})
+        await connection.execute(_INSERT, {"email": "1"})
     again = await open_store(database_url)
     assert await _count(again) == 1
     await again.aclose()
@@ -83,3 +87,57 @@ async def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "voxline.db").write_text("a letter to my aunt, " * 200)
     with pytest.raises(StoreError, match="not a database"):
         await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db")
+
+
+async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accounts.store.network_file_system", lambda path: "nfs4")
+    with pytest.raises(StoreError, match="network file system \\(nfs4\\)"):
+        await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db")
+
+
+@pytest.mark.parametrize("url", ["mysql://here/db", "postgresql://here/db", "not a url", "sqlite:///x.db", ""])
+async def test_a_database_of_another_kind_is_an_error(url: str) -> None:
+    with pytest.raises(StoreError, match="sqlite\\+aiosqlite"):
+        await open_store(url)
+
+
+async def test_a_postgres_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot use the database voxline"):
+        await open_store(f"postgresql+asyncpg://nobody@/voxline?host={tmp_path}")
+
+
+@postgres_only
+async def test_a_postgres_that_goes_away_is_a_typed_error_and_its_return_is_noticed(
+    store: Store, database_url: str, postgres: Postgres
+) -> None:
+    async with store.write() as connection:
+        await connection.execute(_INSERT, {"email": "1"})
+    name = make_url(database_url).database
+    assert name is not None
+    with pytest.raises(VoiceError) as caught:
+        async with store.write() as connection:
+            await connection.execute(_INSERT, {"email": "2"})
+            in_thread(
+                postgres._admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            )
+            await connection.execute(_INSERT, {"email": "3"})
+    assert caught.value.code is Code.BUSY and caught.value.facts["retry_after"]
+    assert await _count(store) == 1
+
+
+@postgres_only
+async def test_two_transactions_that_wait_for_each_other_do_not_hang(store: Store) -> None:
+    async with store.write() as connection:
+        for email in "12":
+            await connection.execute(_INSERT, {"email": email})
+
+    async def change(first: str, second: str, meeting: asyncio.Barrier) -> None:
+        async with store.write() as connection:
+            await connection.execute(text("UPDATE user_account SET name = 'x' WHERE email = :e"), {"e": first})
+            await meeting.wait()
+            await connection.execute(text("UPDATE user_account SET name = 'x' WHERE email = :e"), {"e": second})
+
+    meeting = asyncio.Barrier(2)
+    answers = await asyncio.gather(change("1", "2", meeting), change("2", "1", meeting), return_exceptions=True)
+    failed = [answer for answer in answers if answer is not None]
+    assert len(failed) == 1 and isinstance(failed[0], VoiceError) and failed[0].code is Code.BUSY

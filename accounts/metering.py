@@ -1,0 +1,267 @@
+"""Live sessions pay as they go: credits for a minute are held ahead, whole units booked, and the end settled.
+
+A session has one open hold. When it is used up (or, unless the user is nearly out of credits, half used up) one
+transaction captures what was booked, frees the rest and holds the next minute; so a session costs a transaction a
+minute, and every frame in between a comparison. Charges are differences of the price of the total, so roundings never
+add up. Every few seconds a server raises the beats of all its sessions and notes what they have booked, in one
+transaction; where a beat stands still, another server settles the session at what was noted (``reap``).
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from accounts.ledger import Ledger
+from accounts.schema import live_session
+from accounts.store import Store
+from protocol.errors import Code, VoiceError
+from protocol.pricing import Price, PriceTable, Route, Unit
+from protocol.stillness import Stillness
+
+_log = logging.getLogger(__name__)
+
+AHEAD = {Unit.SECONDS: 60, Unit.CHARACTERS: 900, Unit.TURNS: 1}  # a minute of speech, and its text
+BEAT_S = 10.0
+LEASE_S = 30.0
+_RETRY_AFTER_S = 5
+_FREE = 2**53  # more than anybody uses
+
+Prices = Callable[[], Awaitable[PriceTable]]
+_open = live_session.c.closed_at.is_(None)
+
+
+class LiveMeter:
+    """All live sessions of one process, ``owner``; a ``tabs.Tabs``. ``now`` is the time of day, ``tick`` monotonic."""
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        prices: Prices,
+        *,
+        now: Callable[[], float],
+        tick: Callable[[], float],
+        new_id: Callable[[], str],
+        owner: str,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.now = now
+        self._prices = prices
+        self._tick = tick
+        self._new_id = new_id
+        self._owner = owner
+        self._tabs: dict[str, LiveTab] = {}
+        self._stillness = Stillness[str, int](lease_s)
+
+    async def open(self, user_id: int, route: Route, *, most: int = 0) -> "LiveTab":
+        """Begin a session (see ``tabs.Tabs``)."""
+        price = (await self._prices())[route]
+        session_id = self._new_id()
+        async with self.store.write() as connection:
+            available = (await self.ledger.lock(connection, user_id)).available
+            mine = select(func.count()).select_from(live_session).where(live_session.c.user_id == user_id, _open)
+            if most and int(await connection.scalar(mine) or 0) >= most:
+                raise VoiceError(
+                    Code.TOO_MANY_SESSIONS, f"You have {most} live sessions, which is your limit.",
+                    retry_after=_RETRY_AFTER_S, allowed=most,
+                )  # fmt: skip
+            allowed = _affordable(price, 0, available, least=1, most=AHEAD[price.unit])
+            hold_id = await self.ledger.hold(connection, user_id, price.of(allowed), f"session:{session_id}:0")
+            row = {"id": session_id, "user_id": user_id, "route": route, "owner": self._owner, "hold_id": hold_id}
+            counters = {"beat": 0, "booked": 0, "charged": 0, "captured": 0}
+            await connection.execute(insert(live_session).values(**row, **counters, opened_at=self.now()))
+        tab = LiveTab(self, session_id, price, allowed)
+        self._tabs[session_id] = tab
+        return tab
+
+    async def run(self) -> None:
+        """Beat and reap, until cancelled."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self.beat()
+                await self.reap()
+            except (VoiceError, SQLAlchemyError):
+                _log.exception("the live sessions could not be noted; they are the next time")
+
+    async def beat(self) -> None:
+        """Say that this process lives and what its sessions booked; hold ahead; settle what could not be before."""
+        tabs = list(self._tabs.values())
+        if not tabs:
+            return
+        beaten = update(live_session).where(live_session.c.owner == self._owner, _open)
+        booked = {tab: tab.booked for tab in tabs if tab.booked > tab.noted}
+        notes = [{"session": tab.id, "booked": units, "charged": tab.price.of(units)} for tab, units in booked.items()]
+        async with self.store.write() as connection:
+            await connection.execute(beaten.values(beat=live_session.c.beat + 1))
+            if notes:
+                await connection.execute(_NOTE, notes)
+        for tab, units in booked.items():
+            tab.noted = units
+        for tab in tabs:
+            if tab.ending:
+                await tab.settle()
+            elif tab.low:
+                await tab.extend()
+
+    async def reap(self) -> int:
+        """Settle the sessions whose owner stopped beating for a lease: how many. Call it several times a lease."""
+        async with self.store.read() as connection:
+            rows = await connection.execute(select(live_session.c.id, live_session.c.beat).where(_open))
+            beats = {row.id: row.beat for row in rows}
+        reaped = 0
+        for session_id in self._stillness.look(beats, self._tick()):
+            async with self.store.write() as connection:
+                row = await open_session(connection, session_id)
+                if row is not None and row.beat == beats[session_id]:
+                    await self.close(connection, row, row.booked, row.charged)
+                    reaped += 1
+        return reaped
+
+    async def aclose(self) -> None:
+        """Settle whatever is still open; the process ends."""
+        for tab in list(self._tabs.values()):
+            await tab.settle()
+
+    async def close(self, connection: AsyncConnection, row: Row[Any], booked: int, charged: int) -> None:
+        """The end of a session, in the store."""
+        await self.ledger.capture(connection, row.hold_id, charged - row.captured)
+        closed = update(live_session).where(live_session.c.id == row.id)
+        values = {"booked": booked, "charged": charged, "captured": charged, "closed_at": self.now()}
+        await connection.execute(closed.values(values))
+
+    def forget(self, tab: "LiveTab") -> None:
+        """It is settled."""
+        self._tabs.pop(tab.id, None)
+
+
+class LiveTab:
+    """The tab of one session; a ``tabs.Tab``."""
+
+    def __init__(self, meter: LiveMeter, session_id: str, price: Price, allowed: int) -> None:
+        self.id = session_id
+        self.price = price  # as it was when the session began
+        self.noted = 0  # whole units the store knows of
+        self.ending = False
+        self._meter = meter
+        self._allowed = allowed  # whole units there are credits held for
+        self._quantity = 0.0
+        self._last = False  # the user could not pay for a whole minute more
+        self._turn = asyncio.Lock()
+
+    async def reserve(self, quantity: float) -> None:
+        """See ``tabs.Tab``."""
+        if self.ending:
+            raise _lost()
+        if quantity >= self._allowed + 1:
+            await self._extend(math.floor(quantity))
+
+    async def book(self, quantity: float) -> None:
+        """See ``tabs.Tab``."""
+        if quantity < self._allowed + 1 and not self.ending:
+            self._quantity = max(self._quantity, quantity)
+            return
+        try:
+            await self.reserve(quantity)
+        finally:
+            self._quantity = max(self._quantity, min(quantity, self._allowed))
+        self._quantity = max(self._quantity, quantity)
+
+    async def settle(self) -> None:
+        """See ``tabs.Tab``; what cannot be settled now is with the next beat."""
+        self.ending = True
+        try:
+            async with self._turn, self._meter.store.write() as connection:
+                row = await open_session(connection, self.id)
+                if row is not None:
+                    await self._meter.close(connection, row, self.booked, self.price.of(self.booked))
+        except (VoiceError, SQLAlchemyError):
+            _log.exception("a session could not be settled; it is with the next beat", extra={"session": self.id})
+        else:
+            self._meter.forget(self)
+
+    async def extend(self) -> None:
+        """Hold the next minute ahead, as far as there are credits."""
+        try:
+            await self._extend(self._allowed, ahead=True)
+        except VoiceError as error:  # the session goes on with what it has
+            _log.info("nothing more could be held for a session", extra={"session": self.id, "reason": error.code})
+
+    # -- for the meter ---------------------------------------------------------------------------
+
+    @property
+    def booked(self) -> int:
+        """Whole units used."""
+        return math.floor(self._quantity)
+
+    @property
+    def low(self) -> bool:
+        """Whether it is time to hold ahead."""
+        return not self._last and self._allowed - self.booked < AHEAD[self.price.unit] / 2
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _extend(self, least: int, *, ahead: bool = False) -> None:
+        """Have ``least`` whole units allowed, better a minute more than was booked."""
+        async with self._turn:
+            if least <= self._allowed and not ahead:
+                return
+            booked = self.booked
+            most = max(least, booked + AHEAD[self.price.unit])
+            async with self._meter.store.write() as connection:
+                row = await open_session(connection, self.id)
+                if row is None:
+                    raise _lost()
+                allowed = await self._renew(connection, row, booked, least, most)
+            self._allowed, self._last, self.noted = allowed, allowed < most, booked
+
+    async def _renew(self, connection: AsyncConnection, row: Row[Any], booked: int, least: int, most: int) -> int:
+        """Capture what was booked and hold anew: how many whole units that allows."""
+        ledger, charged = self._meter.ledger, self.price.of(booked)
+        await ledger.capture(connection, row.hold_id, charged - row.captured)
+        available = (await ledger.lock(connection, row.user_id)).available
+        allowed = _affordable(self.price, charged, available, least=least, most=most)
+        subject = f"session:{self.id}:{row.beat + 1}"
+        hold_id = await ledger.hold(connection, row.user_id, self.price.of(allowed) - charged, subject)
+        values = {"hold_id": hold_id, "beat": row.beat + 1, "booked": booked, "charged": charged, "captured": charged}
+        await connection.execute(update(live_session).where(live_session.c.id == self.id).values(values))
+        return allowed
+
+
+async def open_session(connection: AsyncConnection, session_id: str) -> Row[Any] | None:
+    """The row of a session, locked; None once it is closed."""
+    query = select(live_session).where(live_session.c.id == session_id, _open).with_for_update()
+    return (await connection.execute(query)).one_or_none()
+
+
+def _affordable(price: Price, charged: int, available: int, *, least: int, most: int) -> int:
+    """The most whole units, up to ``most``, whose price over ``charged`` is available; at least ``least``."""
+    if not price.credits:
+        return _FREE
+    enough, too_many = least, most + 1
+    while too_many - enough > 1:
+        middle = (enough + too_many) // 2
+        if price.of(middle) - charged <= available:
+            enough = middle
+        else:
+            too_many = middle
+    return enough
+
+
+def _lost() -> VoiceError:
+    return VoiceError(Code.TIMEOUT, "The session was closed, because its server stood still for too long.")
+
+
+_NOTE = (
+    update(live_session)
+    .where(live_session.c.id == bindparam("session"), _open)
+    .values(booked=bindparam("booked"), charged=bindparam("charged"))
+)

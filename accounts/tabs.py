@@ -1,0 +1,48 @@
+"""What a live session runs up, as the session sees it: no ledger, no store, no prices."""
+
+from typing import Protocol
+
+from protocol.pricing import Route
+
+
+class Tab(Protocol):
+    """One session's bill. Quantities are totals since it was opened, in the unit of its route (seconds, characters).
+
+    The order is always: use what is reserved or booked, never more. Both may be called for every frame: they look at a
+    number, and go to the store once in a minute of use.
+    """
+
+    async def reserve(self, quantity: float) -> None:
+        """See that so much may be used in all. INSUFFICIENT_CREDITS; TIMEOUT when the server lost the session."""
+        ...
+
+    async def book(self, quantity: float) -> None:
+        """So much was used in all; it is reserved first where it was not. Whole units are charged."""
+        ...
+
+    async def settle(self) -> None:
+        """The session is over, however it ended: charge what was booked and free the rest. Never raises for the store
+        being away; may be called again."""
+        ...
+
+
+class Tabs(Protocol):
+    """Opens the tabs of a server's sessions."""
+
+    async def open(self, user_id: int, route: Route, *, most: int = 0) -> Tab:
+        """Begin a session. INSUFFICIENT_CREDITS when not even one unit can be paid; TOO_MANY_SESSIONS when the user has
+        ``most`` (0: no limit) open, on all servers of the store together."""
+        ...
+
+
+class FreeTab:
+    """The tab of a session nobody pays for."""
+
+    async def reserve(self, quantity: float) -> None:
+        """Of course."""
+
+    async def book(self, quantity: float) -> None:
+        """Thanks."""
+
+    async def settle(self) -> None:
+        """Nothing is owed."""
