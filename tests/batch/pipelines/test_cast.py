@@ -1,0 +1,66 @@
+"""Which engine speaks for whom, where not every engine can do everything."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from batch.pipelines.cast import Cast, Person
+from engines.registry import EngineSpec
+from protocol.errors import Code, VoiceError
+from protocol.traits import Gender, Traits
+from protocol.work import AnyVoice, VoiceClone, VoiceDesign, VoiceNamed
+from tests import engines_scripted as scripted
+from tests.batch.pipelines.studio import ESPEAK, Studio, opened
+from tests.engines.sound import samples
+
+DESIGN = VoiceDesign(gender="male")
+TONES = replace(scripted.synthesizer(clones=True), preference=50)
+
+
+async def person(root: Path, voice: AnyVoice, language: str, *specs: EngineSpec) -> Person:
+    async with opened(root, specs) as studio:
+        _recorded(studio)
+        return await Cast(studio.tools, studio.context(), language, "").person(voice, "hello")
+
+
+def _recorded(studio: Studio) -> None:
+    soundfile.write(studio.files.directory / "ref", samples(scripted.tone(2.0)), 16_000, format="wav")
+
+
+async def test_a_design_is_for_an_engine_that_takes_designs(tmp_path: Path) -> None:
+    """Whatever engine is preferred."""
+    found = await person(tmp_path, DESIGN, "vi", TONES, ESPEAK)
+    assert found == Person("espeak-ng", "vi/female-1", 22_050, "vi", design=Traits(Gender.MALE))
+
+
+async def test_a_clone_is_spoken_by_the_engine_that_made_it(tmp_path: Path) -> None:
+    found = await person(tmp_path, VoiceClone(upload="ref"), "vi", TONES, ESPEAK)
+    assert (found.engine, found.voice, found.language) == ("tones", "high", "vi")
+    assert found.prompt == b"96000 bytes at 24000"
+    assert found.saying("hi", 1.5).prompt == found.prompt
+
+
+async def test_a_language_the_cloning_engine_does_not_speak(tmp_path: Path) -> None:
+    with pytest.raises(VoiceError) as caught:
+        await person(tmp_path, VoiceClone(upload="ref"), "fr", TONES, ESPEAK)
+    assert (caught.value.code, caught.value.facts["field"]) == (Code.NOT_INSTALLED, "language")
+
+
+@pytest.mark.parametrize("voice", [DESIGN, VoiceNamed(), VoiceNamed(code="vi-north-male-1")])
+async def test_what_no_engine_here_can_do(tmp_path: Path, voice: AnyVoice) -> None:
+    with pytest.raises(VoiceError) as caught:
+        await person(tmp_path, voice, "en", TONES)
+    assert caught.value.code is Code.NOT_INSTALLED
+
+
+@pytest.mark.parametrize("tag", ["en-GB", "en_gb"])
+async def test_a_longer_tag_chooses_the_accent(tmp_path: Path, tag: str) -> None:
+    found = await person(tmp_path, DESIGN, tag, ESPEAK)
+    assert (found.voice, found.language) == ("en-gb/female-1", "en")
+
+
+async def test_mandarin_by_either_name(tmp_path: Path) -> None:
+    found = await person(tmp_path, DESIGN, "cmn-CN", ESPEAK)
+    assert (found.voice, found.language) == ("cmn/female-1", "zh")
