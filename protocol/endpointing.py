@@ -137,6 +137,22 @@ class Endpointer:
         """Whether an utterance is open and loud just now."""
         return self.state is State.SPEECH and self._loud
 
+    @property
+    def patience(self) -> int:
+        """How many windows on the next signal can come at the earliest: those before may be judged when that one is.
+
+        Only ``Resumed`` can come earlier, to save a decode whose answer would not have been used.
+        """
+        limits = self._limits
+        if self.state is State.SILENCE:
+            return limits.speech
+        if self.state is State.ONSET:
+            return limits.speech - self._voiced
+        end = limits.longest - (self.now - self.start)
+        if self.state is State.PAUSE:  # its end, or a loud window and then the next pause
+            return max(1, min(limits.silence - self._quiet, limits.tail + 1, end))
+        return max(1, min(limits.tail - self._quiet, end))
+
     def push(self, probability: float) -> list[Signal]:
         """Judge the next window."""
         if not probability > 0:

@@ -53,6 +53,22 @@ class Listener:
         """Windows, and controls among them, that wait to be judged; while there are many, read no more."""
         return self._detected - self._endpointer.now + len(self._controls)
 
+    @property
+    def patience(self) -> int:
+        """How many windows may gather before they are judged without anything being decided later; 0 for none.
+
+        A partial may be asked for one window late: it costs nobody a wait, and partials of many streams seldom fall on
+        the same window.
+        """
+        if self._controls:
+            return 0
+        patience = self._endpointer.patience
+        look = self._recognition.looks_at(self.partial_interval_s)
+        if look is None:
+            return patience
+        windows = -(-look // WINDOW) - self._endpointer.now
+        return min(patience, max(1, windows) + 1)
+
     # -- from the client -----------------------------------------------------------------------------
 
     def feed(self, pcm16k: bytes) -> list[Effect]:

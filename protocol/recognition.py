@@ -5,6 +5,7 @@ audio the utterance will have if speech does not go on. A guess that still stand
 answered long before. An incremental recogniser gains nothing from a guess, so none is made for it.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -80,6 +81,13 @@ class Recognition:
         if sum(asked.kind is Kind.PARTIAL for asked in self._asked.values()) < _PARTIALS:
             utterance.looked = end
             yield self._ask(utterance, Kind.PARTIAL, end)
+
+    def looks_at(self, interval_s: float) -> int | None:
+        """The place from which on ``look`` would ask, None where it never does."""
+        utterance = self._open
+        if utterance is None or not utterance.config.interim_results:
+            return None
+        return utterance.looked + math.ceil(interval_s * RATE)
 
     def guess(self, end: int) -> Iterator[Effect]:
         """Decode ahead what the utterance will be, if speech does not go on."""

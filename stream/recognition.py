@@ -69,6 +69,7 @@ class Recognition:
         )
         # Without voice activity detection all is speech, and the client says where an utterance ends.
         self._lane = None if config.vad.threshold == VAD_OFF else fleet.detector.open(self._judged, owner.fail)
+        self._be_patient()
         self._decodes: dict[int, asyncio.Task[None]] = {}
         self._moved: asyncio.Event | None = None  # somebody waits for the engines
 
@@ -84,15 +85,18 @@ class Recognition:
         """End the utterance here."""
         self._perform(self._listener.feed(self._intake.take()))
         self._perform(self._listener.finalize())
+        self._be_patient()
 
     def configure(self, changes: Mapping[str, object]) -> None:
         """Change options from the next utterance on."""
         self._perform(self._listener.configure(changes))
+        self._be_patient()
 
     def stop(self) -> None:
         """No more audio comes; ``finished`` is called when all is said."""
         self._perform(self._listener.feed(self._intake.finish()))
         self._perform(self._listener.stop())
+        self._be_patient()
 
     def close(self) -> None:
         """Give lane and decodes back; nothing is told any more."""
@@ -123,7 +127,13 @@ class Recognition:
 
     def _judged(self, probability: float) -> None:
         self._perform(self._listener.probability(probability))
+        self._be_patient()
         self._progress()
+
+    def _be_patient(self) -> None:
+        """Let windows gather, to be judged together, as long as nothing depends on them."""
+        if self._lane is not None:
+            self._lane.patience = self._listener.patience
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:

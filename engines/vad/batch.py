@@ -1,130 +1,43 @@
 """Voice activity of all sessions in one call: collects the windows that are ready, keeps each lane's state.
 
 The detector is somewhere else (``engines.host``); what it must remember of a stream is kept here, so a detector that
-crashed and was replaced continues where the last one was. Nothing a lane does changes what another lane hears.
+crashed and was replaced continues where the last one was. Nothing a lane does changes what another lane hears, and
+what it hears does not depend on how its windows were gathered.
 """
 
 import asyncio
-import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 import numpy as np
 import numpy.typing as npt
 
+from engines.vad import gathering
+from engines.vad.gathering import Share
+from engines.vad.lane import BACKLOG, WINDOW, Lane
 from protocol.errors import Code, VoiceError
+
+__all__ = ["BACKLOG", "WINDOW", "Detect", "Lane", "VadBatcher"]
 
 Detect = Callable[[bytes, bytes], Awaitable[tuple[bytes, bytes]]]
 
-WINDOW = 512  # samples, 32 ms at 16 kHz
-BACKLOG = 1024  # windows a lane may be behind: 33 s, for a client that sends a burst
-_CONTEXT = 64  # samples of the window before, which the model sees again
 _STATE = 128
-_SCALE = np.float32(1 / 32768)
 _WINDOW_S = WINDOW / 16000
 
-# Waking a process whose caches have gone cold costs as much as a dozen windows, so fewer and fuller calls are cheaper;
-# waiting delays the endpoint.
+# Waking a process whose caches have gone cold costs as much as a dozen windows, so fewer and fuller calls are cheaper.
+# Two things make them so. A lane that says that nothing depends on its next windows (``Lane.patience``) lets some
+# gather, and delays nothing. And a window that is due waits for those of other lanes, which delays an endpoint.
+_GATHER = 6  # windows of one lane
+_GATHERED_A_CALL = 96  # windows of all; with many lanes calls are full without gathering, and should not get long
 _SHORTEST_TICK_S = 0.010
 _LONGEST_TICK_S = 0.045  # with this many lanes and more:
 _MANY = 16
 _WINDOWS_A_CALL = 48
-_A_TICKS_WORTH = 2  # windows a lane may gather in the longest tick; with more it is behind
 _ACTIVE_S = 0.1  # a lane that pushed within this time is expected to push again
-
-# A window that never exceeds -66 dBFS is not speech: speech scaled to that peak scores at most 0.2. After a second of
-# them the model is spared and its state kept as it is. It would go on drifting: of 108 utterances after 2 to 8 s of
-# silence 18 began, and 8 ended, one window earlier or later than without the gate, one ended two later.
-_QUIET_PEAK = 16
-_SETTLED_WINDOWS = 31
 
 _RETRY_FIRST_S = 0.02
 _RETRY_LONGEST_S = 1.0
 _GIVE_UP_S = 15.0  # a dead detector is replaced within 5 s
 _PASSING = frozenset({Code.ENGINE_RESTARTED, Code.ENGINE_FAILED})
-
-_logger = logging.getLogger(__name__)
-
-
-class Lane:
-    """One stream's place in the batch. Made by ``VadBatcher.open``."""
-
-    __slots__ = ("_batcher", "_on_failure", "_on_probability", "_pending", "_room", "closed", "slot")
-
-    def __init__(
-        self,
-        batcher: "VadBatcher",
-        slot: int,
-        on_probability: Callable[[float], None],
-        on_failure: Callable[[VoiceError], None] | None,
-    ) -> None:
-        self._batcher = batcher
-        self._on_probability = on_probability
-        self._on_failure = on_failure
-        self._pending: deque[bytes] = deque(maxlen=BACKLOG)
-        self._room = asyncio.Event()
-        self._room.set()
-        self.slot = slot
-        self.closed = False
-
-    @property
-    def backlog(self) -> int:
-        """Windows pushed and not yet judged."""
-        return len(self._pending)
-
-    def push(self, window: bytes) -> None:
-        """Ask for the probability of the next 512 samples, 16 kHz s16le; the answers come in order.
-
-        Raises VoiceError(TOO_FAST) when ``BACKLOG`` windows are waiting; ``room`` says when there is place again.
-        """
-        if self.closed:
-            return
-        if len(window) != 2 * WINDOW:
-            raise ValueError(f"a window has {2 * WINDOW} bytes, not {len(window)}")
-        if len(self._pending) == BACKLOG:
-            raise VoiceError(Code.TOO_FAST, "audio comes faster than it can be judged")
-        self._pending.append(window)
-        if len(self._pending) > BACKLOG // 2:
-            self._room.clear()
-        self._batcher._pushed(self)
-
-    async def room(self) -> None:
-        """Return when at most half of the backlog is used."""
-        await self._room.wait()
-
-    def close(self) -> None:
-        """Forget the stream; no callback comes after this."""
-        if not self.closed:
-            self.closed = True
-            self._pending.clear()
-            self._room.set()
-            self._batcher._closed(self)
-
-    def _take(self) -> bytes:
-        window = self._pending.popleft()
-        if len(self._pending) <= BACKLOG // 2:
-            self._room.set()
-        return window
-
-    def _answer(self, probability: float) -> None:
-        if self.closed:
-            return
-        try:
-            self._on_probability(probability)
-        except Exception:
-            # One session's bug must not silence the others.
-            _logger.exception("a voice activity callback failed")
-            self._fail(VoiceError(Code.INTERNAL, "voice activity detection stopped"))
-
-    def _fail(self, error: VoiceError) -> None:
-        on_failure = None if self.closed else self._on_failure
-        self.close()
-        if on_failure is None:
-            return
-        try:
-            on_failure(error)
-        except Exception:
-            _logger.exception("a voice activity failure callback failed")
 
 
 class VadBatcher:
@@ -133,7 +46,8 @@ class VadBatcher:
     def __init__(self, detect: Detect, *, now: Callable[[], float]) -> None:
         self._detect = detect
         self._now = now
-        self._ready: dict[int, Lane] = {}  # by slot, in the order they became ready
+        self._ready: dict[int, Lane] = {}  # by slot: those with windows
+        self._due: set[int] = set()  # those of them that should wait no longer
         self._free: list[int] = []
         self._in_flight: frozenset[int] = frozenset()
         self._wake = asyncio.Event()
@@ -141,12 +55,12 @@ class VadBatcher:
         self._stepping = False
         self._called = -1.0  # when the last call began
         self._active = 1
+        self._gather = _GATHER
         self._state = np.zeros((0, 2, _STATE), np.float32)
-        self._context = np.zeros((0, _CONTEXT), np.float32)
+        self._context = np.zeros((0, gathering.CONTEXT), np.float32)
         self._pushed_at = np.zeros(0, np.float64)
-        self._quiet_run = np.zeros(0, np.int32)
-        self._last = np.zeros(0, np.float32)
-        self._input = np.zeros((0, _CONTEXT + WINDOW), np.float32)
+        self._quiet_run: list[int] = []
+        self._last: list[float] = []
 
     def open(
         self, on_probability: Callable[[float], None], on_failure: Callable[[VoiceError], None] | None = None
@@ -159,6 +73,7 @@ class VadBatcher:
         self._state[slot] = 0.0
         self._context[slot] = 0.0
         self._quiet_run[slot] = 0
+        self._last[slot] = 0.0
         self._pushed_at[slot] = -1.0
         return Lane(self, slot, on_probability, on_failure)
 
@@ -170,36 +85,52 @@ class VadBatcher:
                 self._wake.clear()
                 self._stepping = True
                 try:
-                    behind = await self._step()
+                    await self._step()
                 finally:
                     self._stepping = False
-                self._arm(behind)
+                self._due = {slot for slot, lane in self._ready.items() if lane.backlog >= self._need(lane)}
+                self._arm(any(self._late(self._ready[slot]) for slot in self._due))
         finally:
             self._disarm()
 
     # -- called by lanes -----------------------------------------------------------------------------
 
-    def _pushed(self, lane: Lane) -> None:
+    def pushed(self, lane: Lane) -> None:
+        """A lane has a window more."""
         self._pushed_at[lane.slot] = self._now()
-        behind = lane.backlog > _A_TICKS_WORTH
         self._ready[lane.slot] = lane
-        if not self._stepping:
-            self._arm(behind)
+        self.hastened(lane)
 
-    def _closed(self, lane: Lane) -> None:
+    def hastened(self, lane: Lane) -> None:
+        """A lane's windows may be due by now."""
+        if lane.backlog >= self._need(lane):
+            self._due.add(lane.slot)
+            if not self._stepping:
+                self._arm(self._late(lane))
+
+    def closed(self, lane: Lane) -> None:
+        """A lane is given up."""
         self._ready.pop(lane.slot, None)
+        self._due.discard(lane.slot)
         self._pushed_at[lane.slot] = -1.0
         if lane.slot not in self._in_flight:
             self._free.append(lane.slot)
 
     # -- when to call --------------------------------------------------------------------------------
 
-    def _arm(self, behind: bool) -> None:
-        """Wake ``run`` at once when no lane is left to wait for or one is behind, else when the tick is over."""
-        if not self._ready:
+    def _need(self, lane: Lane) -> int:
+        return min(lane.patience, self._gather)
+
+    def _late(self, lane: Lane) -> bool:
+        """It must not even wait for the others: it is behind, or in a hurry."""
+        return not lane.patience or lane.backlog > self._need(lane) + 1
+
+    def _arm(self, late: bool) -> None:
+        """Wake ``run`` at once when no lane is left to wait for or one is late, else when the tick is over."""
+        if not self._due:
             return
         wait = self._called + self._tick() - self._now()
-        at_once = behind or wait <= 0 or len(self._ready) >= self._active
+        at_once = late or wait <= 0 or len(self._due) >= self._active
         if at_once:
             self._disarm()
         if self._timer is None:
@@ -222,84 +153,105 @@ class VadBatcher:
 
     # -- one call ------------------------------------------------------------------------------------
 
-    async def _step(self) -> bool:
-        """Judge one window of each ready lane; True when a lane has more than one left."""
-        lanes = list(self._ready.values())
-        if not lanes:
-            return False
-        self._ready.clear()
+    async def _step(self) -> None:
+        """Judge what is due, and with it what of the other lanes fits into the same call."""
+        if not self._due:
+            return
         started = self._called = self._now()
         self._active = max(int((self._pushed_at > started - _ACTIVE_S).sum()), 1)
-        slots = np.array([lane.slot for lane in lanes])
-        samples = np.frombuffer(b"".join([lane._take() for lane in lanes]), "<i2").reshape(-1, WINDOW)
-        loud = self._hear(slots, samples)
-        self._in_flight = frozenset(slots.tolist())
-        error: VoiceError | None = None
+        self._gather = max(1, min(_GATHER, _GATHERED_A_CALL // self._active))
+        samples, shares = self._choose()
+        lanes = [self._take(mine) for mine in shares]
+        asked = [mine for mine in shares if mine.judged]
+        self._in_flight = frozenset(mine.slot for mine in shares)
+        judged: dict[int, list[float]] | VoiceError = {}
         try:
-            if len(loud):
-                error = await self._judge(slots[loud], samples[loud], started)
+            if asked:
+                judged = await self._judge(samples, asked, started)
         finally:
             self._in_flight = frozenset()
             self._free.extend(lane.slot for lane in lanes if lane.closed)
-        self._context[slots] = samples[:, -_CONTEXT:] * _SCALE
-        failed = set(loud.tolist()) if error else set()
-        for index, (lane, probability) in enumerate(zip(lanes, self._last[slots].tolist(), strict=True)):
-            if error is not None and index in failed:
-                lane._fail(error)
-            else:
-                lane._answer(probability)
-            if lane.backlog:
-                self._ready[lane.slot] = lane
-        return any(lane.backlog > 1 for lane in lanes)
+        self._context[[mine.slot for mine in shares]] = gathering.contexts(samples, shares)
+        for lane, mine in zip(lanes, shares, strict=True):
+            self._tell(lane, mine, judged)
 
-    def _hear(self, slots: npt.NDArray[np.int_], samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int_]:
-        """Which of the windows the model must judge; the others keep their lane's last probability."""
-        quiet = (samples.max(axis=1) <= _QUIET_PEAK) & (samples.min(axis=1) >= -_QUIET_PEAK)
-        settled = quiet & (self._quiet_run[slots] >= _SETTLED_WINDOWS)
-        self._quiet_run[slots] = np.where(quiet, np.minimum(self._quiet_run[slots] + 1, _SETTLED_WINDOWS), 0)
-        return np.flatnonzero(~settled)
+    def _choose(self) -> tuple[npt.NDArray[np.int16], list[Share]]:
+        """The windows that wait, and what each lane gives of them, the deepest first."""
+        heads = [(slot, lane.peek(self._gather + 1)) for slot, lane in self._ready.items()]
+        samples = gathering.rows([window for _, head in heads for window in head])
+        quiet = gathering.quiet_rows(samples)
+        shares, at = [], 0
+        for slot, head in heads:
+            shares.append(gathering.share(slot, at, quiet[at : at + len(head)], self._quiet_run[slot]))
+            at += len(head)
+        due = [mine.judged for mine in shares if mine.judged and mine.slot in self._due]
+        deepest = gathering.depth(due, [mine.judged for mine in shares], self._gather + 1)
+        chosen = [
+            gathering.reduce_to(mine, deepest, quiet[mine.first : mine.first + mine.taken], self._quiet_run[mine.slot])
+            for mine in shares
+        ]
+        return samples, sorted((mine for mine in chosen if mine.taken), key=lambda mine: -mine.judged)
+
+    def _take(self, mine: Share) -> Lane:
+        lane = self._ready[mine.slot]
+        lane.drop(mine.taken)
+        self._quiet_run[mine.slot] = mine.quiet
+        if not lane.backlog:
+            del self._ready[mine.slot]
+        return lane
+
+    def _tell(self, lane: Lane, mine: Share, judged: dict[int, list[float]] | VoiceError) -> None:
+        for _ in range(mine.spared):
+            lane.answer(self._last[mine.slot])
+        if not mine.judged:
+            return
+        if isinstance(judged, VoiceError):
+            lane.fail(judged)
+            return
+        for probability in judged[mine.slot]:
+            lane.answer(probability)
+        if not lane.closed:  # else the place may have a new lane already
+            self._last[mine.slot] = judged[mine.slot][-1]
 
     async def _judge(
-        self, slots: npt.NDArray[np.int_], samples: npt.NDArray[np.int16], started: float
-    ) -> VoiceError | None:
-        """Ask the detector, again when it is being replaced, and keep what it says."""
-        count = len(slots)
-        windows = self._input[:count]
-        windows[:, :_CONTEXT] = self._context[slots]
-        np.multiply(samples, _SCALE, out=windows[:, _CONTEXT:])
-        question = windows.tobytes()
-        state = self._state[slots].transpose(1, 0, 2).tobytes()
+        self, samples: npt.NDArray[np.int16], asked: list[Share], started: float
+    ) -> dict[int, list[float]] | VoiceError:
+        """Ask the detector, again when it is being replaced; what it says of each slot, and its state is kept."""
+        slots = np.array([mine.slot for mine in asked])
+        question = gathering.question(samples, asked, self._context[slots])
+        windows, state = question.tobytes(), self._state[slots].transpose(1, 0, 2).tobytes()
         wait = _RETRY_FIRST_S
         while True:
             try:
-                probabilities, after = _checked(await self._detect(question, state), count)
+                probabilities, after = _checked(await self._detect(windows, state), len(question), len(slots))
             except VoiceError as error:
                 if error.code not in _PASSING or self._now() - started + wait > _GIVE_UP_S:
                     return error
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, _RETRY_LONGEST_S)
             else:
-                self._last[slots] = probabilities
                 self._state[slots] = after.transpose(1, 0, 2)
-                return None
+                return dict(zip(slots.tolist(), gathering.answers(probabilities, asked), strict=True))
 
     def _grow(self) -> None:
         size = len(self._last)
         larger = max(16, 2 * size)
-        for name in ("_state", "_context", "_pushed_at", "_quiet_run", "_last", "_input"):
+        for name in ("_state", "_context", "_pushed_at"):
             old = getattr(self, name)
             new = np.zeros((larger, *old.shape[1:]), old.dtype)
             new[:size] = old
             setattr(self, name, new)
+        self._quiet_run += [0] * (larger - size)
+        self._last += [0.0] * (larger - size)
         self._free.extend(range(larger - 1, size - 1, -1))
 
 
-def _checked(answer: tuple[bytes, bytes], count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The detector's answer as arrays; VoiceError(ENGINE_FAILED) when it is not an answer to ``count`` windows."""
+def _checked(answer: tuple[bytes, bytes], windows: int, lanes: int) -> tuple[list[float], npt.NDArray[np.float32]]:
+    """The detector's answer; VoiceError(ENGINE_FAILED) when it is none to so many windows of so many lanes."""
     probabilities, after = answer
-    if len(probabilities) != 4 * count or len(after) != 4 * 2 * count * _STATE:
+    if len(probabilities) != 4 * windows or len(after) != 4 * 2 * lanes * _STATE:
         raise VoiceError(Code.ENGINE_FAILED, "the voice activity detector answered with the wrong size")
     values, state = np.frombuffer(probabilities, np.float32), np.frombuffer(after, np.float32)
     if not (np.isfinite(values).all() and np.isfinite(state).all()):
         raise VoiceError(Code.ENGINE_FAILED, "the voice activity detector answered with numbers that are none")
-    return values, state.reshape(2, count, _STATE)
+    return values.tolist(), state.reshape(2, lanes, _STATE)

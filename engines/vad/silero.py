@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from engines.base import Capabilities, Options, Task
@@ -19,6 +20,8 @@ STATE = 128  # the state is 2 x n x STATE
 _MODEL = "silero_vad_op18_ifless.onnx"
 _SUSPICIOUS = 0.15  # below it nobody calls a window speech, so nobody need ask whether it is a keypad tone
 _WARNING = 3  # onnxruntime's severity: errors only
+
+Floats = npt.NDArray[np.float32]
 
 
 class SileroVad:
@@ -43,15 +46,27 @@ class SileroVad:
         Raises VoiceError(ENGINE_FAILED) when the sizes of the two buffers do not fit each other.
         """
         samples = np.frombuffer(windows, np.float32).reshape(-1, CONTEXT + WINDOW)
-        if len(state) != 4 * 2 * len(samples) * STATE:
+        if not state or len(state) % (4 * 2 * STATE) or len(state) > 4 * 2 * STATE * len(samples):
             raise VoiceError(Code.ENGINE_FAILED, f"{len(samples)} windows came with {len(state)} bytes of state")
         memory = np.frombuffer(state, np.float32).reshape(2, -1, STATE)
-        output, after = self._session.run(None, {"input": samples, "state": memory, "sr": self._rate})
-        probabilities = np.array(output, np.float32).reshape(-1)
+        streams = memory.shape[1]
+        probabilities = np.empty(len(samples), np.float32)
+        for start in range(0, len(samples), streams):
+            turn = samples[start : start + streams]
+            memory = self._turn(turn, memory, probabilities[start : start + streams])
         suspicious = np.flatnonzero(probabilities >= _SUSPICIOUS)
         if len(suspicious):
             probabilities[suspicious[self._keypad(samples[suspicious, CONTEXT:])]] = 0.0
-        return probabilities.tobytes(), np.asarray(after, np.float32).tobytes()
+        return probabilities.tobytes(), memory.tobytes()
+
+    def _turn(self, samples: Floats, memory: Floats, probabilities: Floats) -> Floats:
+        """Judge a window of each of the first streams; the state of all of them after it."""
+        count = len(samples)
+        own = memory if count == memory.shape[1] else np.ascontiguousarray(memory[:, :count])
+        output, after = self._session.run(None, {"input": samples, "state": own, "sr": self._rate})
+        probabilities[:] = np.asarray(output, np.float32).reshape(-1)
+        state = np.asarray(after, np.float32)
+        return state if own is memory else np.concatenate([state, memory[:, count:]], axis=1)
 
     def close(self) -> None:
         """Nothing to give back: the memory goes with the process."""

@@ -238,3 +238,16 @@ def test_utterances_follow_one_another(
 def test_absurd_limits_still_end_utterances(longest_s: float) -> None:
     signals = judge([0.9] * 200, longest_s, VadOptions(min_speech_ms=0, min_silence_ms=0, prefix_padding_ms=10_000))
     assert sum(isinstance(signal, Stopped) for signal in signals) >= 4
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(stretches(), min_size=1, max_size=12), options(), st.sampled_from([1.0, 3.0, LONG]))
+def test_no_decision_comes_before_patience_says(parts: list[list[float]], chosen: VadOptions, longest_s: float) -> None:
+    """Windows are judged together on the strength of it: one signal sooner, and an endpoint would come late."""
+    endpointer = Endpointer(chosen, longest_s)
+    soonest = endpointer.patience
+    for index, probability in enumerate(each for part in parts for each in part):
+        signals = [signal for signal in endpointer.push(probability) if not isinstance(signal, Resumed)]
+        assert not signals or index + 1 >= soonest
+        assert endpointer.patience >= 1
+        soonest = max(soonest, index + 1 + endpointer.patience) if not signals else index + 1 + endpointer.patience
