@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from engines.media.order import ANSWER_BYTES, Answer, Order, read_answer
@@ -16,6 +17,24 @@ _ROOT = Path(__file__).resolve().parent.parent.parent  # where ``python -m engin
 _STATUS_BYTES = 16
 _OUT_OF_TIME = str(-signal.SIGXCPU).encode()
 _ENDED_S = 5.0
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A process of ``engines.media.template``, and our end of the socket it takes orders from."""
+
+    process: "subprocess.Popen[bytes]"
+    orders: socket.socket
+
+    async def end(self) -> None:
+        """Have it end, and its readers with it."""
+        self.orders.close()
+        try:
+            await asyncio.to_thread(self.process.wait, _ENDED_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            await asyncio.to_thread(self.process.wait)
 
 
 class Readers:
@@ -28,8 +47,8 @@ class Readers:
         self._slots = asyncio.Semaphore(at_once)
         self._room = at_once + waiting
         self._wall_s = wall_s
-        self._template: subprocess.Popen[bytes] | None = None
-        self._orders: socket.socket | None = None
+        self._template: _Template | None = None
+        self._changing = asyncio.Lock()
 
     async def read(self, order: Order, source: int, target: int | None = None) -> Answer:
         """Read the file of descriptor ``source``, its samples into that of ``target``; both stay the caller's.
@@ -41,38 +60,35 @@ class Readers:
         self._room -= 1
         try:
             async with self._slots:
-                descriptors = (source,) if target is None else (source, target)
-                answer = await self._read(order, descriptors)
-                if answer is None:  # the template was lost: once more, by a new one
-                    answer = await self._read(order, descriptors)
+                for _ in range(_ATTEMPTS):
+                    answer = await self._read(order, source, target)
+                    if answer is not None:
+                        return answer
         finally:
             self._room += 1
-        if answer is None:
-            raise VoiceError(Code.ENGINE_RESTARTED, "The process that reads files was lost; try again.", retry_after=1)
-        return answer
+        raise VoiceError(Code.ENGINE_RESTARTED, "The process that reads files was lost; try again.", retry_after=1)
 
     async def aclose(self) -> None:
         """End the template, and the readers with it."""
-        template, self._template = self._template, None
-        if self._orders is not None:
-            self._orders.close()
-            self._orders = None
-        if template is not None:
-            try:
-                await asyncio.to_thread(template.wait, _ENDED_S)
-            except subprocess.TimeoutExpired:
-                template.kill()
-                await asyncio.to_thread(template.wait)
+        async with self._changing:
+            template, self._template = self._template, None
+            if template is not None:
+                await template.end()
 
-    async def _read(self, order: Order, descriptors: tuple[int, ...]) -> Answer | None:
-        """None when the template was lost."""
+    async def _read(self, order: Order, source: int, target: int | None) -> Answer | None:
+        """None when the template was lost; perhaps after some of the file was read, and some sound written."""
+        os.lseek(source, 0, os.SEEK_SET)
+        if target is not None and os.lseek(target, 0, os.SEEK_CUR):
+            os.ftruncate(target, 0)
+            os.lseek(target, 0, os.SEEK_SET)
+        template = await self._running()
         answer, theirs = os.pipe()
         leash, other = socket.socketpair()
         with os.fdopen(answer, "rb", buffering=0) as answered, leash:
+            descriptors = [source, *([] if target is None else [target]), theirs, other.fileno()]
             try:
-                with other:
-                    if not await self._send(order, [*descriptors, theirs, other.fileno()]):
-                        return None
+                with other, contextlib.suppress(OSError):  # it is gone: the leash says so too
+                    socket.send_fds(template.orders, [order.pack()], descriptors)
             finally:
                 os.close(theirs)
             leash.setblocking(False)
@@ -82,34 +98,34 @@ class Readers:
             except TimeoutError:
                 raise _too_long() from None
             if not status:
+                await self._lost(template)
                 return None
             os.set_blocking(answered.fileno(), False)
             return _judged(status, answered.read(ANSWER_BYTES) or b"")
 
-    async def _send(self, order: Order, descriptors: list[int]) -> bool:
-        if self._orders is None or self._template is None or self._template.poll() is not None:
-            await self.aclose()
-            self._start()
-        assert self._orders is not None
-        try:
-            socket.send_fds(self._orders, [order.pack()], descriptors)
-        except OSError:
-            return False
-        return True
+    async def _running(self) -> _Template:
+        async with self._changing:
+            if self._template is None:
+                self._template = _start()
+            return self._template
 
-    def _start(self) -> None:
-        # In the loop's own thread, for some milliseconds: the kernel ties a child's life to the thread that made it.
-        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            command = [sys.executable, "-m", "engines.media.template", str(theirs.fileno()), str(os.getpid())]
-            self._template = subprocess.Popen(
-                command,
-                cwd=_ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+    async def _lost(self, template: _Template) -> None:
+        """Only the first of those who lost it ends it; the others find its successor."""
+        async with self._changing:
+            if self._template is template:
+                self._template = None
+                await template.end()
+
+
+def _start() -> _Template:
+    # In the loop's own thread, for some milliseconds: the kernel ties a child's life to the thread that made it.
+    orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = [sys.executable, "-m", "engines.media.template", str(theirs.fileno()), str(os.getpid())]
+        process = subprocess.Popen(
+            command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=2, pass_fds=(theirs.fileno(),), start_new_session=True
+        )
+    return _Template(process, orders)
 
 
 async def _end_of(leash: socket.socket) -> bytes:
