@@ -1,0 +1,133 @@
+"""What can be done here, and what is said of what cannot."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from accounts.voices import SavedVoices
+from batch.abilities import Abilities
+from engines.base import Capabilities, Task
+from engines.catalogue import Catalogue
+from engines.fleet import Fleet
+from protocol.errors import Code, VoiceError
+from protocol.work import (
+    AnyVoice,
+    Cue,
+    Dubbing,
+    Line,
+    Separating,
+    Speaking,
+    Style,
+    Transcribing,
+    VoiceClone,
+    VoiceDesign,
+    VoiceNamed,
+    VoiceSaved,
+    Work,
+)
+
+MINE, MY_VOICE = 7, 3
+ESPEAK = Capabilities("espeak-ng", Task.SYNTHESIZE, languages=("en", "vi"), cloning=True)
+WHISPER = Capabilities("whisper", Task.RECOGNIZE, languages=("en",))
+
+
+class OneVoice:
+    """A single saved voice."""
+
+    async def get(self, user_id: int, voice_id: int) -> None:
+        if (user_id, voice_id) != (MINE, MY_VOICE):
+            raise VoiceError(Code.NOT_FOUND, "There is no saved voice.", field="voice_id")
+
+
+class Able:
+    """As much of a fleet as is asked."""
+
+    def __init__(self, *able: Capabilities) -> None:
+        self._able = able
+
+    def capabilities(self) -> Sequence[Capabilities]:
+        return self._able
+
+    def recognizer(self, language: str, model: str) -> "Recognizer":
+        if model not in ("auto", "whisper"):
+            raise VoiceError(Code.NOT_INSTALLED, "not here", install="voxline models pull it")
+        if language not in ("auto", "en"):
+            raise VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language")
+        return Recognizer()
+
+    def separator(self) -> None:
+        raise VoiceError(Code.NOT_INSTALLED, "no separator", install="pip install demucs")
+
+
+class Recognizer:
+    """What a fleet hands out."""
+
+    capabilities = WHISPER
+
+
+def abilities(*able: Capabilities) -> Abilities:
+    fleet = Able(*(able or (ESPEAK, WHISPER)))
+    return Abilities(cast(Fleet, fleet), Catalogue.load(), cast(SavedVoices, OneVoice()))
+
+
+def saying(voice: AnyVoice, language: str = "auto") -> Speaking:
+    return Speaking(lines=(Line(text="a", voice=voice),), style=Style(language=language))
+
+
+async def refusal(work: Work, *able: Capabilities) -> VoiceError:
+    with pytest.raises(VoiceError) as caught:
+        await abilities(*able).check(MINE, work)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        saying(VoiceNamed()),
+        saying(VoiceNamed(), "vi"),
+        saying(VoiceNamed(code="hn_female_ngochuyen_full_48k-fhg")),
+        saying(VoiceDesign(gender="male")),
+        saying(VoiceClone(upload="")),
+        saying(VoiceSaved(voice_id=MY_VOICE)),
+        Dubbing(cues=(Cue(start=0, end=1, text="a"),), voice=VoiceSaved(voice_id=MY_VOICE)),
+        Transcribing(upload="", seconds=0, language="en"),
+    ],
+)
+async def test_what_can_be_done(work: Work) -> None:
+    await abilities().check(MINE, work)
+
+
+async def test_a_voice_that_is_not_there() -> None:
+    assert (await refusal(saying(VoiceSaved(voice_id=4)))).code is Code.NOT_FOUND
+    unknown = await refusal(saying(VoiceNamed(code="nobody")))
+    assert unknown.code is Code.BAD_REQUEST and unknown.facts["field"] == "voice_code"
+
+
+async def test_a_language_nobody_speaks() -> None:
+    error = await refusal(saying(VoiceNamed(), "la"))
+    assert error.code is Code.BAD_REQUEST and error.facts["field"] == "language"
+    assert error.message == "No engine here speaks latin." and "vietnamese" in cast(list[str], error.facts["allowed"])
+
+
+async def test_a_language_nobody_recognises() -> None:
+    error = await refusal(Transcribing(upload="", seconds=0, language="vi"))
+    assert error.code is Code.BAD_REQUEST and error.facts == {"field": "language", "allowed": ["english"]}
+    assert error.message == "No engine here recognises vietnamese."
+
+
+async def test_what_is_not_installed() -> None:
+    assert (await refusal(Separating(upload="", seconds=0))).facts["install"] == "pip install demucs"
+    assert (await refusal(Transcribing(upload="", seconds=0, engine="large"))).code is Code.NOT_INSTALLED
+    assert (await refusal(saying(VoiceNamed()), WHISPER)).code is Code.NOT_INSTALLED
+    mute = Capabilities("mute", Task.SYNTHESIZE)
+    assert (await refusal(saying(VoiceClone(upload="")), mute)).facts["field"] == "ref_audio"
+
+
+def test_who_will_recognise_it() -> None:
+    assert abilities().recognizer("en", "auto") == "whisper"
+
+
+def test_spoken_languages() -> None:
+    assert {"vi", "en"} <= set(abilities().spoken_languages())
+    assert abilities(WHISPER).spoken_languages() == []
