@@ -4,6 +4,7 @@ The header's ``kid`` names the key, the algorithm is HS256 whatever the header s
 made here is nobody's. An app can have several tokens at once, so that a new one is in use before the old one ends.
 """
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from protocol.errors import Code, VoiceError
 
 MIN_SECONDS, MAX_SECONDS = 60, 10 * 366 * 86_400
 _ALGORITHM = "HS256"
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")  # one spelling of 32 bytes
 _KID_LENGTH, _SECRET_BYTES, _LONGEST = 22, 32, 2048
 _APPS_PER_USER, _TOKENS_PER_APP = 50, 10
 _CLAIMS: Options = {  # time is an argument here, and checked here
@@ -175,7 +177,7 @@ class Apps:
 
 def _kid(token: str) -> str | None:
     """The key a token says it is signed with, when it is of the one form that is made here."""
-    if len(token) > _LONGEST or token.count(".") != 2:
+    if len(token) > _LONGEST or not _FORM.fullmatch(token):
         return None
     try:
         header = jwt.get_unverified_header(token)
