@@ -104,10 +104,12 @@ class Queue:
         async with self.store.read() as connection:
             return [job_of(row) for row in await connection.execute(query)]
 
-    async def counts(self) -> Mapping[Status, int]:
-        """How many unfinished jobs of each status there are."""
+    async def counts(self, user_id: int | None = None) -> Mapping[Status, int]:
+        """How many unfinished jobs of each status there are, of one user or of all."""
         unfinished = job.c.status.in_(sorted(UNFINISHED))
         query = select(job.c.status, func.count().label("jobs")).where(unfinished).group_by(job.c.status)
+        if user_id is not None:
+            query = query.where(job.c.user_id == user_id)
         async with self.store.read() as connection:
             found = {row.status: row.jobs for row in await connection.execute(query)}
         return {status: found.get(status, 0) for status in Status if status in UNFINISHED}
@@ -121,9 +123,14 @@ class Queue:
 
     # -- for workers -----------------------------------------------------------------------------
 
-    async def claim(self, worker: str) -> Claim | None:
-        """The job that is next, for this worker now: lowest priority number, then oldest. None: there is none."""
+    async def claim(self, worker: str, *, priority: int | None = None) -> Claim | None:
+        """The job that is next, for this worker now: lowest priority number, then oldest. None: there is none.
+
+        With ``priority``: of those with at most that number.
+        """
         waiting = job.c.status == Status.QUEUED
+        if priority is not None:
+            waiting &= job.c.priority <= priority
         async with self.store.read() as connection:  # costs no write lock while there is nothing to do
             if (await connection.execute(select(job.c.id).where(waiting).limit(1))).first() is None:
                 return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from batch.attempt import Attempt, Bench, End
+from batch.attempt import WAITED_FOR, Attempt, Bench, End
 from batch.dispatch import JOBS, WEBHOOKS, Dispatch, Ear, job_done
 from batch.jobs import Claim
 from protocol.errors import VoiceError
@@ -16,6 +16,7 @@ log = logging.getLogger("voxline.batch.worker")
 
 _POLL_S = 1.0  # hints may be lost
 _PAUSE_S = 2.0  # after an attempt that failed through no fault of its job
+_SPARE = 2  # hands beyond ``concurrency``, for jobs that somebody waits for: they must not wait for a film's subtitles
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,11 @@ class Worker:
 
     async def _claim(self) -> Claim | None:
         """The next job, if there is one and a hand free for it."""
-        free = len(self._active) < self._concurrency and self._bench.tick() >= self._pause_until
-        if self._stopping or not free:
+        free = self._concurrency - len(self._active)
+        if self._stopping or free <= -_SPARE or self._bench.tick() < self._pause_until:
             return None
         try:
-            return await self._bench.queue.claim(self._name)
+            return await self._bench.queue.claim(self._name, priority=None if free > 0 else WAITED_FOR)
         except (VoiceError, SQLAlchemyError, OSError) as error:
             log.warning("the queue cannot be read now", extra={"cause": type(error).__name__})
             return None

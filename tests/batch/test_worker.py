@@ -149,6 +149,17 @@ async def test_who_is_waited_for_is_asked_of_the_engines_as_synchronous(
     assert asked == {waited.id: Priority.SYNCHRONOUS, other.id: Priority.BATCH}
 
 
+async def test_who_is_waited_for_does_not_wait_for_long_jobs(half: Half) -> None:
+    """All hands were busy with long jobs, and a sentence to be spoken at once waited for one of them."""
+    user, worker = await half.user(), half.worker(concurrency=2)
+    async with working(worker, soft_s=0):
+        long = [await half.submit(user, "seconds=60") for _ in range(3)]
+        await becomes(lambda: len(worker.doing) == 2)
+        waited = await half.submit(user, "now", priority=WAITED_FOR)
+        assert (await finished(half, user, waited)).status is Status.COMPLETED
+        assert (await half.queue.get(user, long[2].id)).status is Status.QUEUED
+
+
 # -- lost workers ------------------------------------------------------------------------------------
 
 
