@@ -23,11 +23,14 @@ class Watermark:
     least: int = 2048 * _MIB
     most: int = 10240 * _MIB
 
-    def check(self, directory: Path, wanted: int = 0) -> None:
-        """STORAGE_FULL unless ``wanted`` more bytes leave enough free on the disk of ``directory``."""
+    def spare(self, directory: Path) -> int:
+        """How many bytes may still be written on the disk of ``directory``; below 0 when too many were."""
         usage = shutil.disk_usage(directory)
-        kept = max(self.least, min(round(usage.total * self.share), self.most))
-        if usage.free - wanted < kept:
+        return usage.free - max(self.least, min(round(usage.total * self.share), self.most))
+
+    def check(self, directory: Path, wanted: int = 0) -> None:
+        """STORAGE_FULL unless ``wanted`` bytes more may be written there."""
+        if self.spare(directory) < wanted:
             raise storage_full()
 
 

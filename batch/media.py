@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from protocol.errors import Code, VoiceError
 
 _SHAPE = re.compile(r"\.(\d{4,6})\.([12])", re.ASCII)
 _DECODED_BYTES = 4 << 30  # as codecs give it, before it is resampled: no memory, but a bound on work
+_FORESEEN_BYTES = 512 << 20  # for which there must be room before decoding begins
 _SECONDS = 2000.0
 
 
@@ -86,7 +87,7 @@ class MediaReader:
         sound, TOO_LARGE when it lasts longer than the limit of its kind; STORAGE_FULL, BUSY.
         """
         order = _order(upload.filename, limits, rate, channels)
-        name, target = self._uploads.reserve(_most_bytes(order), shape=f".{rate}.{channels}")
+        name, target = self._uploads.reserve(min(order.most, _FORESEEN_BYTES), shape=f".{rate}.{channels}")
         try:
             answer, size = await self._write(order, upload.path, target)
             yield Recording(answer.kind, size / (2 * channels * rate), answer.container, name)
@@ -112,8 +113,9 @@ class MediaReader:
             return target
         seconds = _SECONDS if sound is None else sound.seconds + 1
         raw = None if sound is None else (sound.rate, sound.channels)
+        order = Order(seconds, seconds, _DECODED_BYTES, rate=rate, channels=channels, raw=raw)
         try:
-            await self._write(Order(seconds, seconds, _DECODED_BYTES, rate, channels, raw=raw), path, target)
+            await self._write(order, path, target)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -121,6 +123,7 @@ class MediaReader:
 
     async def _write(self, order: Order, source: Path, target: Path) -> tuple[Answer, int]:
         """The bytes written are what counts, not what is said of them."""
+        order = replace(order, room=max(0, self._uploads.spare()))
         with room_needed(), source.open("rb") as file, target.open("xb") as written:
             answer = await self._readers.read(order, file.fileno(), written.fileno())
             size = os.fstat(written.fileno()).st_size
@@ -130,11 +133,7 @@ class MediaReader:
 
 
 def _order(filename: str, limits: MediaLimits, rate: int, channels: int) -> Order:
-    return Order(limits.audio_s, limits.video_s, _DECODED_BYTES, rate, channels, video=is_video(filename))
-
-
-def _most_bytes(order: Order) -> int:
-    return round(order.seconds * order.rate * order.channels * 2)
+    return Order(limits.audio_s, limits.video_s, _DECODED_BYTES, rate=rate, channels=channels, video=is_video(filename))
 
 
 def _linked(path: Path, target: Path) -> bool:

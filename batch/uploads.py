@@ -75,6 +75,10 @@ class Uploads:
         """Raises STORAGE_FULL unless there is room for so many bytes more."""
         self._watermark.check(self._incoming, wanted)
 
+    def spare(self) -> int:
+        """How many bytes there is room for."""
+        return self._watermark.spare(self._incoming)
+
     @asynccontextmanager
     async def kept(self, *names: str) -> AsyncIterator[None]:
         """Keep received files for the job that is submitted within; an exception removes them again."""
@@ -87,6 +91,10 @@ class Uploads:
             for name in names:
                 await self.remove(name)
             raise
+
+    def incoming(self, name: str) -> Path:
+        """Where a file lies that was received and is not kept (yet)."""
+        return self._incoming / _checked(name)
 
     def path(self, name: str) -> Path:
         """Where a kept file lies. Raises GONE when it is no longer there."""

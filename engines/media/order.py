@@ -25,15 +25,16 @@ class Order:
     audio_s: float
     video_s: float
     size: int  # bytes of PCM as its codec gives it
+    room: int = 1 << 30  # bytes that may be written
     rate: int = 16000
     channels: int = 1
     video: bool = False
     raw: tuple[int, int] | None = None
 
     @property
-    def seconds(self) -> float:
-        """The most that may come out, whatever the file is."""
-        return max(self.audio_s, self.video_s)
+    def most(self) -> int:
+        """The most bytes that may come out, whatever the file is."""
+        return round(max(self.audio_s, self.video_s) * self.rate * self.channels * 2)
 
     def pack(self) -> bytes:
         """For the way to the process."""

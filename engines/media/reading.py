@@ -21,7 +21,7 @@ def read_in_child(order: bytes, source: int, target: int | None, answer: int) ->
         _keep_only({source, answer} if target is None else {source, target, answer})
         os.setpgid(0, 0)
         asked = read_order(order)
-        bind(Bounds(file=_target_bytes(asked)))
+        bind(Bounds(file=asked.room))
         os.write(answer, pack_answer(_read(asked, source, target)))
         status = 0
     finally:
@@ -61,10 +61,6 @@ def _write(target: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(target, rest) :]
-
-
-def _target_bytes(order: Order) -> int:
-    return int((order.seconds + 1) * order.rate * order.channels * 2)
 
 
 def _unreadable() -> VoiceError:

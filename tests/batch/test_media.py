@@ -19,6 +19,13 @@ from tests.engines.sound import strongest_frequency, tone
 LIMITS = MediaLimits()
 
 
+class NearlyFull(Watermark):
+    """A disk with room for 20 kB."""
+
+    def spare(self, directory: Path) -> int:
+        return 20_000
+
+
 @pytest.fixture
 def uploads(tmp_path: Path) -> Uploads:
     store = Store.__new__(Store)  # receiving asks no store
@@ -109,6 +116,23 @@ async def test_there_is_room_for_the_sound_before_it_is_decoded(song: Path, tmp_
         async with MediaReader(Readers(), uploads).take(received(song, "song.flac"), LIMITS):
             raise AssertionError("it was accepted")
     assert caught.value.code is Code.STORAGE_FULL
+
+
+async def test_sound_stops_where_the_room_does(song: Path, tmp_path: Path) -> None:
+    """An admin may set no limit to the seconds; the disk has one all the same, and is not filled to its brim."""
+    uploads = Uploads(
+        tmp_path / "uploads",
+        Store.__new__(Store),
+        now=Clock(),
+        choice=secrets.choice,
+        watermark=NearlyFull(),
+    )
+    readers = Readers()
+    with pytest.raises(VoiceError) as caught:
+        await MediaReader(readers, uploads).decode(song, 16000)
+    await readers.aclose()
+    assert caught.value.code is Code.STORAGE_FULL
+    assert not left(tmp_path)
 
 
 async def test_a_worker_gets_a_kept_sound_without_a_copy(
