@@ -43,7 +43,7 @@ class Abilities:
         except VoiceError as error:
             if error.code is not Code.NOT_FOUND or error.facts.get("field") != "language":
                 raise
-            raise _no_language(language, "recognises", self._recognized()) from None
+            raise _no_language(language, "recognises", self.recognized_languages()) from None
 
     def spoken_languages(self) -> list[str]:
         """The codes of all languages some voice here speaks."""
@@ -73,7 +73,8 @@ class Abilities:
         except VoiceError:
             raise _no_language(language, "speaks", self.spoken_languages()) from None
 
-    def _recognized(self) -> list[str]:
+    def recognized_languages(self) -> list[str]:
+        """The codes of all languages some engine here recognises."""
         return sorted({code for one in self._capable(Task.RECOGNIZE) for code in one.languages})
 
     def _capable(self, task: Task) -> list[Capabilities]:

@@ -4,6 +4,7 @@ Plain ASGI on purpose: a WebSocket goes straight to its session, without a frame
 """
 
 import asyncio
+import importlib.metadata
 import logging
 import secrets
 import time
@@ -12,20 +13,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+from starlette.routing import BaseRoute
 
-from accounts.keys import Keys
-from accounts.store import open_store
-from accounts.tokens import PREFIX as TOKEN_PREFIX
-from accounts.tokens import Tokens
+from accounts.limits import Throttle
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
 from protocol.session import Limits as SessionLimits
+from server.accounts import Accounts, opened
+from server.api.mounting import Half, api_routes, service_of
 from server.engines import choose_engines
 from server.gpu import find_gpu
+from server.pages.desk import Desk
+from server.pages.site import Site
 from server.routes import INTERNAL, PROBE_PATHS, Parts, error_response, http_routes
 from server.settings import Settings
+from server.workshop import Workshop, open_workshop
 from stream.admission import Admission, Caller, Limits, identify
 from stream.listen import Listening
 from stream.meter import Meter
@@ -45,6 +50,8 @@ class Running:
     """The parts of a started application."""
 
     parts: Parts
+    accounts: Accounts
+    shop: Workshop
     listening: Listening
     speaking: Speaking
     http: Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -82,15 +89,12 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(running.listening.drain(soft, hard))
             tasks.create_task(running.speaking.drain(soft, hard))
+            tasks.create_task(running.shop.drain(soft))
 
     async def authenticate(self, secret: str) -> Caller | None:
-        """Whose key or single-use token this is; a token is spent by asking."""
-        parts = self.parts
-        if secret.startswith(TOKEN_PREFIX):
-            key_id = await parts.tokens.redeem(secret)
-            return None if key_id is None else Caller(str(key_id))
-        key = await parts.keys.verify(secret)
-        return None if key is None else Caller(str(key.id))
+        """Whose key, App token or single-use token this is; the last is spent by asking."""
+        identity = await self._started().accounts.identities.verify(secret)
+        return None if identity is None else Caller(str(identity.user_id))
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -113,9 +117,8 @@ class App:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[Running]:
-        settings, meter = self.settings, Meter(CollectorRegistry())
-        store = await open_store(settings.database_url)
-        try:
+        settings, meter, catalogue = self.settings, Meter(CollectorRegistry()), Catalogue.load()
+        async with opened(settings.database_url) as accounts:
             specs = choose_engines(settings) if self._specs is None else list(self._specs)
             fleet = Fleet(specs, observer=meter, now=time.monotonic)
             watch = meter.watch_loop(asyncio.get_running_loop())
@@ -123,23 +126,22 @@ class App:
                 await fleet.start()
                 parts = Parts(
                     settings=settings,
-                    keys=Keys(store, now=time.time, tick=time.monotonic),
-                    tokens=Tokens(store, now=time.time, tick=time.monotonic),
+                    keys=accounts.keys,
+                    tokens=accounts.tokens,
                     fleet=fleet,
-                    catalogue=Catalogue.load(),
+                    catalogue=catalogue,
                     meter=meter,
                     gpu=find_gpu(),
                     ready=lambda: fleet.ready and not self._draining,
                 )
-                yield self._assemble(parts)
+                async with open_workshop(settings, accounts, fleet, catalogue, jobs=settings.workers) as shop:
+                    yield self._assemble(parts, accounts, shop)
             finally:
                 watch.stop()
                 async with asyncio.timeout(_ENGINES_STOP_S):
                     await fleet.aclose()
-        finally:
-            await store.aclose()
 
-    def _assemble(self, parts: Parts) -> Running:
+    def _assemble(self, parts: Parts, accounts: Accounts, shop: Workshop) -> Running:
         settings, now, new_id = self.settings, time.monotonic, _new_id
         session = SessionLimits(
             first_message=settings.first_message_timeout, idle=settings.idle_timeout, session=settings.session_seconds
@@ -158,7 +160,10 @@ class App:
         )
         calls = Admission(Limits(0, settings.calls_per_key, 0, 0, 0), now=now)
         realtime = Realtime(parts.fleet, parts.catalogue, calls, parts.meter, self.authenticate, now=now)
-        return Running(parts, listening, speaking, http_routes(parts, realtime))
+        routes, site = _batch_routes(parts, accounts, shop)
+        return Running(
+            parts, accounts, shop, listening, speaking, http_routes(parts, realtime, routes, site.missing)
+        )
 
     def _admission(self, sessions: int) -> Admission:
         settings = self.settings
@@ -219,6 +224,50 @@ class App:
 def create_app(settings: Settings, *, specs: Sequence[EngineSpec] | None = None) -> App:
     """The application for these settings; ``specs`` take the place of their engines (never from the settings)."""
     return App(settings, specs=specs)
+
+
+def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[list[BaseRoute], Site]:
+    """The documented APIs over the batch half, and the pages."""
+    settings, now = parts.settings, time.time
+    half = Half(
+        accounts=accounts,
+        rates=shop.rates,
+        queue=shop.queue,
+        uploads=shop.uploads,
+        artifacts=shop.artifacts,
+        dispatch=shop.dispatch,
+        media=shop.media,
+        fleet=parts.fleet,
+        catalogue=parts.catalogue,
+    )
+    service = service_of(half, now=now)
+
+    async def webhook_secret(user_id: int) -> str:
+        return (await shop.webhook_secrets.of(user_id)).current
+
+    desk = Desk(
+        settings=settings,
+        accounts=accounts,
+        queue=shop.queue,
+        service=service,
+        media=shop.media,
+        rates=shop.rates,
+        throttle=Throttle(shop.rates),
+        capabilities=parts.fleet.capabilities,
+        webhook_secret=webhook_secret,
+        now=now,
+    )
+    secure = settings.secure_cookies == "on" or (
+        settings.secure_cookies == "auto" and settings.public_url.startswith("https://")
+    )
+    site = Site(desk, shop.uploads, _address, secure_cookies=secure)
+    version = importlib.metadata.version("voxline")
+    apis = api_routes(half, service, settings, now=now, ready=parts.ready, version=version)
+    return [*apis, *site.routes()], site
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _new_id() -> str:

@@ -3,7 +3,7 @@
 Shapes come from the dialects; a 404, 405 or 500 wears the envelope of the dialect its path belongs to (X11).
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from accounts.keys import Keys
 from accounts.tokens import MAX_SECONDS, MIN_SECONDS, Tokens
@@ -52,9 +52,17 @@ class Parts:
     ready: Callable[[], bool]
 
 
-def http_routes(parts: Parts, realtime: Asgi) -> Asgi:
-    """The HTTP half of the application; the synchronous speech call (E1), a hot path, goes past the framework."""
-    others = _others(parts)
+def http_routes(
+    parts: Parts,
+    realtime: Asgi,
+    more: Sequence[BaseRoute] = (),
+    missing: Callable[[Request], Awaitable[Response]] | None = None,
+) -> Asgi:
+    """The HTTP half of the application; the synchronous speech call (E1), a hot path, goes past the framework.
+
+    ``more`` are the routes of the batch half and the pages; ``missing`` answers people who are nowhere.
+    """
+    others = _others(parts, more, missing)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await (realtime if scope["path"] in CALL_PATHS else others)(scope, receive, send)
@@ -65,7 +73,9 @@ def http_routes(parts: Parts, realtime: Asgi) -> Asgi:
     return cast(Asgi, CORSMiddleware(dispatch, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]))
 
 
-def _others(parts: Parts) -> Asgi:
+def _others(
+    parts: Parts, more: Sequence[BaseRoute], missing: Callable[[Request], Awaitable[Response]] | None
+) -> Asgi:
     routes = Routes(parts)
     table = [
         *map(Route, PROBE_PATHS, (routes.healthz, routes.readyz, routes.metrics)),
@@ -74,8 +84,14 @@ def _others(parts: Parts) -> Asgi:
         Route("/v1/languages", routes.languages),
         Route("/v1/voices", routes.voices),
         Route("/v1/tokens", routes.mint_token, methods=["POST"]),
+        *more,
     ]
-    handlers = {VoiceError: _failed, HTTPException: _refused, Exception: _broken}
+
+    async def refused(request: Request, error: HTTPException) -> Response:
+        person = "text/html" in request.headers.get("accept", "") and error.status_code == 404
+        return await missing(request) if missing is not None and person else _refused(request, error)
+
+    handlers = {VoiceError: _failed, HTTPException: refused, Exception: _broken}
     app = Starlette(routes=table, exception_handlers=handlers)  # type: ignore[arg-type]
     app.router.redirect_slashes = False  # X2: a 307 loses the body of a streamed upload
     return app
@@ -90,7 +106,7 @@ async def _broken(request: Request, _error: Exception) -> Response:
     return error_response(request.url.path, INTERNAL)
 
 
-async def _refused(request: Request, error: HTTPException) -> Response:
+def _refused(request: Request, error: HTTPException) -> Response:
     """What the router itself refuses."""
     code = _STATUS_CODES.get(error.status_code, Code.BAD_REQUEST)
     what = {
