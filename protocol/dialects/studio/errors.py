@@ -8,7 +8,8 @@ from protocol.errors import Code, VoiceError
 from protocol.reply import Reply
 from protocol.reply import error_reply as reply_to
 
-SHOWN = ("field", "allowed", "required", "available", "install", "retry_after", "job_id")  # of an error's facts
+# Of an error's facts, what a client may learn.
+SHOWN = ("field", "allowed", "maximum", "required", "available", "install", "retry_after", "job_id")
 
 ERRORS: dict[Code, int] = {
     Code.BAD_REQUEST: 400,

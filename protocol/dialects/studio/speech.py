@@ -114,7 +114,7 @@ class DialogueForm(SpeechForm):
 
     def work(self, turns: Sequence[tuple[str, str]]) -> Speaking:
         """What is asked for, of the script's turns: (name, words). BAD_REQUEST for a name without a voice."""
-        voices = {" ".join(name.split()): int(voice) for name, voice in json.loads(self.char_voice_map).items()}
+        voices = {_plain_name(name): int(voice) for name, voice in json.loads(self.char_voice_map).items()}
         missing = list(dict.fromkeys(name for name, _ in turns if name not in voices))
         if missing:
             what = (
@@ -125,6 +125,11 @@ class DialogueForm(SpeechForm):
             )
         lines = tuple(Line(text=words, voice=VoiceSaved(voice_id=voices[name])) for name, words in turns)
         return Speaking(lines=lines, style=self.manner())
+
+
+def _plain_name(name: str) -> str:
+    """A name as the script has it (``protocol.dialogue``)."""
+    return " ".join(name.lstrip("#＃").rstrip(":：").split())
 
 
 class DubForm(StudioForm):

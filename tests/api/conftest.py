@@ -1,0 +1,44 @@
+"""One server for all tests of the APIs in a test process, two people, and files to send."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api import serving
+from tests.api.files import make_files
+from tests.api.serving import Api, Person
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A running server, with ann's voices 1 and 2, as the documents' examples number them."""
+    with serving.serve(tmp_path_factory.mktemp("api")) as running:
+        running.people.append(running.person())
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ann(api: Api) -> Person:
+    """Somebody."""
+    return api.people[0]
+
+
+@pytest.fixture(scope="session")
+def bob(api: Api) -> Person:
+    """Somebody else."""
+    return api.person()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the files that the documents' examples name."""
+    return make_files(tmp_path_factory.mktemp("files"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, files: Path) -> Path:
+    """A directory to work in, with those files."""
+    for file in files.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    return tmp_path
