@@ -23,6 +23,7 @@ from engines.fleet import Fleet
 from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
 from protocol.fields import parse_object
+from server.api.exchange import ClientGone
 from server.envelopes import CALL_PATHS
 from server.envelopes import error_response as error_response
 from server.gpu import Gpu
@@ -99,6 +100,11 @@ def _others(
 
 async def _failed(request: Request, error: VoiceError) -> Response:
     return error_response(request.url.path, error)
+
+
+async def _left(_request: Request, _error: Exception) -> Response:
+    """Nobody is there to read it; the number is for the log."""
+    return Response(status_code=499)
 
 
 async def _broken(request: Request, _error: Exception) -> Response:
