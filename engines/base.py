@@ -80,14 +80,25 @@ class Cloner(Synthesizer, Protocol):
 
 
 class SpeechDetector(Engine, Protocol):
-    """Speech probability for one window of each of ``n`` streams.
+    """Speech probability for the next windows of each of ``n`` streams.
 
-    ``windows`` is n x 576 float32 (64 samples of context, then 512 new ones, 16 kHz), ``state`` is the recurrent state
-    2 x n x 128 float32 of those streams. Returns n float32 probabilities and the new state, as bytes: the caller keeps
-    the state, so a replaced process forgets nothing.
+    ``windows`` is w x 576 float32 (64 samples of context, then 512 new ones, 16 kHz), ``state`` is the recurrent state
+    2 x n x 128 float32 of the streams. The first n windows are one of each stream, the next n their next ones, and so
+    on; the last round may be short and have windows of the first streams only. Returns w float32 probabilities and
+    the new state, as bytes: the caller keeps the state, so a replaced process forgets nothing.
     """
 
     def detect(self, windows: bytes, state: bytes) -> tuple[bytes, bytes]: ...
+
+
+class Separator(Engine, Protocol):
+    """A mix of sounds taken apart. It is asked stretch by stretch; the caller cuts and joins (``engines.separation``).
+
+    ``pcm`` is s16le at ``rate`` Hz with ``channels`` interleaved. Returns stems of the same shape by name, "vocals" and
+    "instrumental", that add up to it.
+    """
+
+    def separate(self, pcm: bytes, rate: int, channels: int) -> Mapping[str, bytes]: ...
 
 
 Options = Mapping[str, object]  # plain JSON values: a directory, a device, a number of threads

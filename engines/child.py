@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import cast
 
 from engines import wire
-from engines.base import Cloner, Engine, Factory, Recognizer, SpeechDetector, Synthesizer
+from engines.base import Cloner, Engine, Factory, Recognizer, Separator, SpeechDetector, Synthesizer
 from engines.frames import Frame, FrameReader, Head, Kind, WireError, pack
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Speak
@@ -79,6 +79,7 @@ class Child:
             Kind.SPEAK: self._speak,
             Kind.DETECT: self._detect,
             Kind.CLONE: self._clone,
+            Kind.SEPARATE: self._separate,
         }
 
     def serve(self) -> None:
@@ -104,6 +105,11 @@ class Child:
     def _detect(self, frame: Frame) -> Frame:
         windows, state = frame.buffers
         return Frame(Kind.DONE, frame.call, {}, cast(SpeechDetector, self._engine).detect(windows, state))
+
+    def _separate(self, frame: Frame) -> Frame:
+        rate, channels = cast(int, frame.head["rate"]), cast(int, frame.head["channels"])
+        head, buffers = wire.pack_stems(cast(Separator, self._engine).separate(frame.buffers[0], rate, channels))
+        return Frame(Kind.DONE, frame.call, head, buffers)
 
     def _clone(self, frame: Frame) -> Frame:
         prompt = cast(Cloner, self._engine).clone(wire.read_reference(frame.head, frame.buffers))
@@ -141,10 +147,21 @@ def build(head: Head) -> Engine:
     """The engine a BUILD frame asks for, loaded and warm."""
     os.chdir(str(head["directory"]))
     if head["nice"]:
-        os.nice(cast(int, head["nice"]))
+        lower_priority(cast(int, head["nice"]))
     module, _, attribute = str(head["factory"]).partition(":")
     make = cast(Factory, getattr(import_module(module), attribute))
     return make(cast(dict[str, object], head["options"]))
+
+
+def lower_priority(nice: int) -> None:
+    """Give way to other processes.
+
+    Linux may share the CPU out among sessions before it does among processes (autogroups), and this process leads a
+    session of its own: there the session's own nice value is what counts.
+    """
+    os.nice(nice)
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as group:
+        group.write(str(nice))
 
 
 def beat(pipe: Pipe, seconds: float) -> None:

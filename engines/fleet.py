@@ -4,10 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from engines import models, registry
 from engines.base import Capabilities, Observer, Task
+from engines.batch_lanes import BatchLanes
 from engines.host import EngineHost, Unobserved
+from engines.on_demand import Lender
 from engines.registry import EngineSpec
 from engines.scheduler import Scheduler, SchedulerLimits
 from engines.speech import SpeechStream
@@ -19,6 +22,11 @@ from protocol.requests import Priority, Reference, Speak, VoicePrompt
 
 AUTO = "auto"
 _DETECT_GRACE_S = 3.0  # a window takes a fraction of a millisecond, and every session waits for it
+
+
+class _Recognizer(NamedTuple):
+    live: Scheduler
+    batch: Lender[Scheduler]
 
 
 class Fleet:
@@ -34,12 +42,15 @@ class Fleet:
         scheduling: SchedulerLimits | None = None,
     ) -> None:
         self._specs = sorted(specs, key=lambda spec: -spec.preference)
+        self.lanes = BatchLanes(observer=observer, now=now, limits=limits)
         self._observer: Observer = observer or Unobserved()
         self._now = now
         self._limits = limits
         self._scheduling = scheduling
         self._hosts: list[tuple[EngineSpec, list[EngineHost]]] = []
-        self._recognizers: list[Scheduler] = []
+        self._recognizers: list[_Recognizer] = []
+        self._batch_detector: Lender[EngineHost] | None = None
+        self._separators: list[tuple[EngineSpec, Lender[EngineHost]]] = []
         self._synthesizers: list[SynthesisQueue] = []
         self._detector: VadBatcher | None = None
         self._work: list[asyncio.Task[None]] = []
@@ -49,7 +60,8 @@ class Fleet:
 
     async def start(self) -> None:
         """Start every process and wait until all engines are warm. Raises VoiceError when one cannot be built."""
-        self._hosts = [(spec, [self._host(spec) for _ in range(spec.processes)]) for spec in self._specs]
+        standing = [spec for spec in self._specs if not spec.on_demand]
+        self._hosts = [(spec, [self._host(spec) for _ in range(spec.processes)]) for spec in standing]
         hosts = list(self._all_hosts())
         outcomes = await asyncio.gather(*(host.start() for host in hosts), return_exceptions=True)
         for host, outcome in zip(hosts, outcomes, strict=True):
@@ -65,11 +77,17 @@ class Fleet:
         for spec, started in self._hosts:
             if started:
                 self._employ(spec, started, self._tasks)
+        for spec in self._specs:
+            if spec.on_demand and spec.task is Task.SEPARATE:
+                self._separators.append((spec, self.lanes.host(spec)))
+        for lane in self.lanes.work():
+            self._tasks.create_task(lane, name="lend an engine")
 
     async def aclose(self) -> None:
         """Stop every process; what still waits for an engine fails with SHUTTING_DOWN. May be called twice."""
         for queue in self._synthesizers:
             queue.close()
+        self.lanes.close()
         for task in self._work:
             task.cancel()
         tasks, self._tasks = self._tasks, None
@@ -88,12 +106,13 @@ class Fleet:
     def _employ(self, spec: EngineSpec, hosts: list[EngineHost], tasks: asyncio.TaskGroup) -> None:
         if spec.task is Task.RECOGNIZE:
             scheduler = Scheduler(hosts, observer=self._observer, now=self._now, limits=self._scheduling)
-            self._recognizers.append(scheduler)
+            self._recognizers.append(_Recognizer(scheduler, self.lanes.recognizer(spec, scheduler)))
             self._work.append(tasks.create_task(scheduler.run(), name=f"schedule {spec.name}"))
         elif spec.task is Task.SYNTHESIZE:
             self._synthesizers.append(SynthesisQueue(hosts, observer=self._observer, now=self._now))
         elif spec.task is Task.DETECT and self._detector is None:
             self._detector = VadBatcher(hosts[0].detect, now=self._now)
+            self._batch_detector = self.lanes.host(spec, hosts[0])
             self._work.append(tasks.create_task(self._detector.run(), name="detect speech"))
 
     def _all_hosts(self) -> Iterator[EngineHost]:
@@ -112,7 +131,7 @@ class Fleet:
 
     def pids(self) -> list[int]:
         """The process numbers of all children."""
-        return [host.pid for host in self._all_hosts() if host.pid is not None]
+        return [host.pid for host in chain(self._all_hosts(), self.lanes.hosts) if host.pid is not None]
 
     # -- work ----------------------------------------------------------------------------------------
 
@@ -121,16 +140,11 @@ class Fleet:
 
         Raises NOT_INSTALLED, with the command that ``install``s what is missing, and NOT_FOUND for a name nobody knows.
         """
-        able = [one for one in self._recognizers if model in (AUTO, one.capabilities.model, one.capabilities.engine)]
-        if not able:
-            raise self._no_model(model)
-        code = language.lower().replace("_", "-").partition("-")[0]
-        if code in (AUTO, ""):
-            return next((one for one in able if one.capabilities.detects_language), able[0])
-        for one in able:
-            if code in one.capabilities.languages:
-                return one
-        raise self._no_language(code)
+        return self._recognizer(language, model).live
+
+    def batch_recognizer(self, language: str = AUTO, model: str = AUTO) -> Lender[Scheduler]:
+        """The same for work that is not to be felt by live sessions: borrow it for as long as the work takes."""
+        return self._recognizer(language, model).batch
 
     def speak(self, request: Speak, *, engine: str = AUTO, priority: Priority = Priority.SYNCHRONOUS) -> SpeechStream:
         """Have a clause spoken; errors come from the iteration, ``aclose()`` silences it at once."""
@@ -161,9 +175,33 @@ class Fleet:
     def detector(self) -> VadBatcher:
         """Judges windows of all sessions. Raises NOT_INSTALLED when there is none."""
         if self._detector is None:
-            install = self._install(Task.DETECT, AUTO)
-            raise VoiceError(Code.NOT_INSTALLED, "no voice activity detector is installed", install=install)
+            raise self._no_detector()
         return self._detector
+
+    def batch_detector(self) -> Lender[EngineHost]:
+        """Judges windows without being felt by live sessions. Raises NOT_INSTALLED when there is none."""
+        if self._batch_detector is None:
+            raise self._no_detector()
+        return self._batch_detector
+
+    def separator(self) -> Lender[EngineHost]:
+        """Takes voices and the rest apart. Raises NOT_INSTALLED when nothing here can."""
+        if not self._separators:
+            install = self._install(Task.SEPARATE, AUTO)
+            raise VoiceError(Code.NOT_INSTALLED, "no engine that separates sound is installed", install=install)
+        return self._separators[0][1]
+
+    def _recognizer(self, language: str, model: str) -> _Recognizer:
+        able = [one for one in self._recognizers if model in (AUTO, *_names(one))]
+        if not able:
+            raise self._no_model(model)
+        code = language.lower().replace("_", "-").partition("-")[0]
+        if code in (AUTO, ""):
+            return next((one for one in able if one.live.capabilities.detects_language), able[0])
+        for one in able:
+            if code in one.live.capabilities.languages:
+                return one
+        raise self._no_language(code)
 
     # -- what is missing -----------------------------------------------------------------------------
 
@@ -177,21 +215,30 @@ class Fleet:
         if any(model == spec.name and spec.task is Task.RECOGNIZE for spec in registry.BUILT_IN):
             install = self._install(Task.RECOGNIZE, model)
             return VoiceError(Code.NOT_INSTALLED, f"{model} is not installed", install=install)
-        allowed = [one.capabilities.model or one.capabilities.engine for one in self._recognizers]
+        allowed = [next(filter(None, _names(one))) for one in self._recognizers]
         return VoiceError(Code.NOT_FOUND, "there is no model of that name", field="model", allowed=allowed)
+
+    def _no_detector(self) -> VoiceError:
+        install = self._install(Task.DETECT, AUTO)
+        return VoiceError(Code.NOT_INSTALLED, "no voice activity detector is installed", install=install)
 
     def _no_language(self, code: str) -> VoiceError:
         for spec in chain(self._specs, registry.BUILT_IN):
             if spec.task is Task.RECOGNIZE and code in spec.languages:
                 message = f"no installed engine recognises {code}"
                 return VoiceError(Code.NOT_INSTALLED, message, field="language", install=spec.install)
-        known = sorted({*chain.from_iterable(one.capabilities.languages for one in self._recognizers)})
+        known = sorted({*chain.from_iterable(one.live.capabilities.languages for one in self._recognizers)})
         return VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language", allowed=known)
 
     def _install(self, task: Task, engine: str) -> str:
         specs = [spec for spec in chain(self._specs, registry.BUILT_IN) if spec.task is task and spec.install]
         named = [spec for spec in specs if spec.name == engine]
         return next((spec.install for spec in [*named, *specs]), "")
+
+
+def _names(recognizer: _Recognizer) -> tuple[str, str]:
+    able = recognizer.live.capabilities
+    return able.model, able.engine
 
 
 def _has(able: Capabilities, voice: str) -> bool:

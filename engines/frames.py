@@ -22,7 +22,7 @@ Head = dict[str, object]
 
 
 class Kind(IntEnum):
-    """What a frame says; the first five go to the child, the others come from it."""
+    """What a frame says; the first five and those from 11 on go to the child, the others come from it."""
 
     BUILD = 1  # make the engine
     RECOGNIZE = 2
@@ -34,7 +34,8 @@ class Kind(IntEnum):
     DONE = 8  # the answer, or the end of one
     FAILED = 9  # the call raised
     BEAT = 10  # the process is alive
-    CLONE = 12  # to the child: make a prompt of a reference
+    SEPARATE = 11  # take a stretch of sound apart
+    CLONE = 12  # make a prompt of a reference
 
 
 class WireError(Exception):

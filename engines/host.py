@@ -121,6 +121,11 @@ class EngineHost:
         frame = await self._ask(Kind.DETECT, {}, (windows, state), 0.0)
         return self._trusted(_probabilities, frame.buffers, len(windows) // _WINDOW_BYTES, len(state))
 
+    async def separate(self, pcm: bytes, rate: int, channels: int, expected_s: float = 0.0) -> dict[str, bytes]:
+        """One call of the separator: the stems of a stretch of interleaved s16le, by name."""
+        frame = await self._ask(Kind.SEPARATE, {"rate": rate, "channels": channels}, (pcm,), expected_s)
+        return self._trusted(wire.read_stems, frame.head, frame.buffers, len(pcm))
+
     async def clone(self, reference: Reference, expected_s: float = 0.0) -> bytes:
         """One call of a ``Cloner``: what ``Speak.prompt`` takes. Raises BAD_REQUEST for a reference without speech."""
         frame = await self._ask(Kind.CLONE, *wire.pack_reference(reference), expected_s)

@@ -37,6 +37,7 @@ class EngineSpec:
     memory_bytes: int = 4 * GIB  # resident; over it the process is replaced
     nice: int = 0  # OS priority of the process, 0 to 19
     optional: bool = False  # a start without it is a warning, not an error
+    on_demand: bool = False  # its process is there only while it is used
 
     def with_options(self, **options: object) -> "EngineSpec":
         """The same engine with these options set over its own."""

@@ -4,7 +4,7 @@ An engine may be wrong in ways that would poison everything after it (a time tha
 text, half a character), so every field is checked against the request it answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from engines import fields
@@ -208,6 +208,24 @@ class SpeechCheck:
             self._word_at = fields.number(start, self._word_at, SPEECH_S)
             words.append(SpokenWord(begin, span, self._word_at))
         return tuple(words)
+
+
+# -- separation --------------------------------------------------------------------------------------
+
+
+def pack_stems(stems: Mapping[str, bytes]) -> tuple[Head, tuple[bytes, ...]]:
+    """In the child: the parts of a mix, one buffer each."""
+    return {"stems": list(stems)}, tuple(stems.values())
+
+
+def read_stems(head: Head, buffers: Sequence[bytes], size: int) -> dict[str, bytes]:
+    """The parts of a mix of ``size`` bytes, each as long as it."""
+    names = [fields.clean(name, 100) for name in fields.items(head, "stems", BUFFERS)]
+    if not names or len(names) != len(buffers) or len(set(names)) != len(names):
+        raise WireError("not one buffer for each stem")
+    if any(len(buffer) != size for buffer in buffers):
+        raise WireError("a stem is not as long as the mix")
+    return dict(zip(names, buffers, strict=True))
 
 
 # -- capabilities and failures -----------------------------------------------------------------------

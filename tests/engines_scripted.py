@@ -1,8 +1,8 @@
 """Engines that do exactly what a test says, in real child processes; reachable only through the specs made here.
 
-Four kinds: ``null_recognizer`` answers at once with the length and level of what it heard; ``scripted_recognizer`` says
-one word of a fixed list for each 0.3 s of sound; ``scripted_synthesizer`` makes a tone for each word; and
-``scripted_detector`` takes what is loud for speech.
+Five kinds: ``null_recognizer`` answers at once with the length and level of what it heard; ``scripted_recognizer`` says
+one word of a fixed list for each 0.3 s of sound; ``scripted_synthesizer`` makes a tone for each word;
+``scripted_detector`` takes what is loud for speech; and ``scripted_separator`` the first channel for the voice.
 
 Failing: a marker in the prompt (recognisers) or in the text (synthesisers), or the option ``fail``, names a fault:
 ``[[raise]]``, ``[[typed]]`` (a VoiceError), ``[[hang]]``, ``[[freeze]]`` (holding the interpreter), ``[[segfault]]``,
@@ -67,6 +67,12 @@ def detector(*, name: str = "loudness", memory_bytes: int = 1 << 30, **options: 
     """A spec of the detector. Options: ``latency_s``, and those of faults."""
     factory = "tests.engines_scripted:scripted_detector"
     return EngineSpec(name, Task.DETECT, factory, options, memory_bytes=memory_bytes)
+
+
+def separator(*, name: str = "halves", memory_bytes: int = 1 << 30, **options: object) -> EngineSpec:
+    """A spec of the separator. Options: ``latency_s``, and those of faults."""
+    factory = "tests.engines_scripted:scripted_separator"
+    return EngineSpec(name, Task.SEPARATE, factory, options, memory_bytes=memory_bytes)
 
 
 def words_of(seconds: float) -> str:
@@ -317,6 +323,30 @@ class ScriptedDetector:
         """Nothing is held."""
 
 
+class ScriptedSeparator:
+    """The voice is the first channel, the rest is the rest."""
+
+    def __init__(self, options: Options) -> None:
+        self._faults = Faults(options)
+        self._latency_s = float(str(options.get("latency_s", 0.0)))
+
+    def describe(self) -> Capabilities:
+        return Capabilities("halves", Task.SEPARATE, "halves", rate=44_100)
+
+    def separate(self, pcm: bytes, rate: int, channels: int) -> dict[str, bytes]:
+        import numpy as np
+
+        garbage = self._faults.strike()
+        pause(self._latency_s)
+        mix = np.frombuffer(pcm, "<i2").reshape(-1, channels)
+        vocals = mix * (np.arange(channels) == 0).astype(np.int16)
+        stems = {"vocals": vocals.tobytes(), "instrumental": (mix - vocals).astype("<i2").tobytes()}
+        return {"vocals": stems["vocals"][:-2]} if garbage == "few" else stems
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 def null_recognizer(options: Options) -> NullRecognizer:
     """Factory."""
     return NullRecognizer(options)
@@ -335,3 +365,8 @@ def scripted_synthesizer(options: Options) -> ScriptedSynthesizer:
 def scripted_detector(options: Options) -> ScriptedDetector:
     """Factory."""
     return ScriptedDetector(options)
+
+
+def scripted_separator(options: Options) -> ScriptedSeparator:
+    """Factory."""
+    return ScriptedSeparator(options)

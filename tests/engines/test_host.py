@@ -1,6 +1,7 @@
 """Real child processes: their calls, their faults (RELIABILITY.md, S7), their deaths, and what they leave (nothing)."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -34,6 +35,13 @@ STAYING = ("raise", "nan", "long", "back", "surrogate", "few")  # faults it surv
 async def hear(host: EngineHost, prompt: str = "") -> Hypothesis:
     (answer,) = await host.recognize([Decode(SOUND, word_timestamps=True, prompt=prompt)])
     return answer
+
+
+def nice_of_session(pid: int) -> int | None:
+    """None where sessions are not weighed."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/autogroup").read_text().split()[-1])
+    return None
 
 
 def windows(count: int, level: float = 0.0) -> tuple[bytes, bytes]:
@@ -95,6 +103,28 @@ async def test_a_detector_s_garbage_is_an_error(fault: str) -> None:
         with pytest.raises(VoiceError) as caught:
             await host.detect(*windows(2))
         assert caught.value.code is Code.ENGINE_FAILED
+
+
+async def test_a_mix_is_taken_apart() -> None:
+    async with hosting(scripted.separator()) as host:
+        mix = bytes(range(1, 13))
+        stems = await host.separate(mix, 44_100, 2)
+        assert stems == {"vocals": b"\1\2\0\0\5\6\0\0\x09\x0a\0\0", "instrumental": b"\0\0\3\4\0\0\7\x08\0\0\x0b\x0c"}
+
+
+async def test_stems_that_do_not_fit_the_mix_are_an_error() -> None:
+    async with hosting(scripted.separator(fail="few")) as host:
+        with pytest.raises(VoiceError) as caught:
+            await host.separate(bytes(400), 44_100, 2)
+        assert caught.value.code is Code.ENGINE_FAILED
+
+
+async def test_a_nice_child_gives_way() -> None:
+    """A child leads a session of its own, and Linux may weigh sessions before it weighs processes: both are lowered."""
+    async with hosting(replace(scripted.separator(), nice=15)) as host:
+        assert host.pid is not None
+        assert os.getpriority(os.PRIO_PROCESS, host.pid) == 15
+        assert nice_of_session(host.pid) in (None, 15)
 
 
 async def test_a_typed_error_of_the_engine_keeps_its_type() -> None:

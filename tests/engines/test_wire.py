@@ -16,7 +16,10 @@ from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk,
 from protocol.traits import Age, Gender, Manner, Pace, Pitch, Traits
 
 SECOND = bytes(32_000)
-DECODES = [Decode(SECOND, "vi", "trước đó", ("từ", "khoá"), True, False, "s1/2"), Decode(b"")]
+DECODES = [
+    Decode(SECOND, "vi", "trước đó", ("từ", "khoá"), True, False, "s1/2"),
+    Decode(b"", beam_size=10, temperature=0.4),
+]
 HYPOTHESES = [
     Hypothesis("xin chào", (Word("xin", 0.1, 0.4, 0.5), Word("chào", 0.4, 0.9)), "vi", 0.9, -0.3, 0.01),
     Hypothesis(""),
@@ -187,6 +190,31 @@ def test_speech_that_cannot_be_right(chunks: list[SpeechChunk]) -> None:
     with pytest.raises(WireError):
         for chunk in chunks:
             check.read(wire.pack_chunk(chunk), (chunk.pcm,))
+
+
+STEMS = {"vocals": b"abcd", "instrumental": b"efgh"}
+
+
+def test_stems_cross() -> None:
+    head, buffers = wire.pack_stems(STEMS)
+    assert wire.read_stems(over(head), buffers, 4) == STEMS
+
+
+@pytest.mark.parametrize(
+    ("head", "buffers"),
+    [
+        ({}, (b"abcd",)),
+        ({"stems": []}, ()),
+        ({"stems": ["a"]}, (b"abcd", b"efgh")),
+        ({"stems": ["a", "a"]}, (b"abcd", b"efgh")),
+        ({"stems": ["a"]}, (b"abcde",)),
+        ({"stems": [7]}, (b"abcd",)),
+        ({"stems": ["\ud800"]}, (b"abcd",)),
+    ],
+)
+def test_stems_that_cannot_be_right(head: Head, buffers: tuple[bytes, ...]) -> None:
+    with pytest.raises(WireError):
+        wire.read_stems(head, buffers, 4)
 
 
 def test_capabilities_cross() -> None:
