@@ -92,7 +92,7 @@ def _others(
         person = "text/html" in request.headers.get("accept", "") and error.status_code == 404
         return await missing(request) if missing is not None and person else _refused(request, error)
 
-    handlers = {VoiceError: _failed, HTTPException: refused, Exception: _broken}
+    handlers = {VoiceError: _failed, HTTPException: refused, ClientGone: _left, Exception: _broken}
     app = Starlette(routes=table, exception_handlers=handlers)  # type: ignore[arg-type]
     app.router.redirect_slashes = False  # X2: a 307 loses the body of a streamed upload
     return app
