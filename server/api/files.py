@@ -53,7 +53,8 @@ class Files:
 
     def _answer(self, request: Request, found: Found) -> Response:
         headers = _headers(found.artifact, self._now())
-        if request.headers.get("if-none-match") in (headers["etag"], "*"):
+        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        if known & {headers["etag"], "*"}:
             found.file.close()
             return Response(status_code=304, headers=headers)
         size = os.fstat(found.file.fileno()).st_size

@@ -67,13 +67,21 @@ async def failed(_request: Request, error: VoiceError) -> Response:
     return Response(error.message, STATUS[error.code])
 
 
+async def made_now(request: Request) -> Response:
+    """As a route answers that waited for its job: A19, A40."""
+    files: Files = request.app.state.files
+    return await files.whole(request.path_params["name"], {"X-Credits-Used": "5", "Content-Disposition": "attachment"})
+
+
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     store, clock = await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db"), Clock()
     artifacts = Artifacts(tmp_path / "artifacts", store, now=clock, choice=secrets.choice, watermark=Watermark(0, 0, 0))
     files = Files(artifacts, now=clock, send_deadline_s=0.2)
     handlers: dict[Any, Any] = {VoiceError: failed}
-    app = Starlette(routes=[Route("/audio/{name}", files.get)], exception_handlers=handlers)
+    routes = [Route("/audio/{name}", files.get), Route("/now/{name}", made_now, methods=["POST"])]
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.state.files = files
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield Served(client, app, artifacts, store, clock, tmp_path)
     await store.aclose()
@@ -165,7 +173,7 @@ async def test_several_parts_are_answered_with_the_whole(served: Served) -> None
 async def test_what_a_client_has_already_is_not_sent_again(served: Served) -> None:
     path = await served.publish()
     tag = (await served.client.get(path)).headers["etag"]
-    for known in (tag, "*"):
+    for known in (tag, "*", f'"x", W/{tag}'):
         answer = await served.client.get(path, headers={"If-None-Match": known})
         assert (answer.status_code, answer.content) == (304, b"")
     assert (await served.client.get(path, headers={"If-None-Match": '"other"'})).status_code == 200
@@ -188,6 +196,17 @@ async def test_gone_is_not_the_same_as_never(served: Served) -> None:
     assert (await served.client.get(path)).status_code == 410
     await served.artifacts.sweep()
     assert (await served.client.get(path)).status_code == 410
+
+
+async def test_the_same_file_answers_the_call_that_had_it_made(served: Served) -> None:
+    """A40: a file with X-Credits-Used and the like."""
+    name = (await served.publish("wav")).removeprefix("/audio/")
+    answer = await served.client.post(f"/now/{name}", headers={"Range": "bytes=0-9"})
+    assert (answer.status_code, answer.content) == (200, DATA)
+    assert (answer.headers["content-type"], answer.headers["x-credits-used"]) == ("audio/wav", "5")
+    assert answer.headers["content-disposition"] == "attachment"
+    assert answer.headers["content-length"] == str(len(DATA))
+    assert not {"etag", "accept-ranges"} & answer.headers.keys()
 
 
 async def test_no_path_leads_anywhere_else(served: Served) -> None:
