@@ -6,6 +6,8 @@ Postgres: the same transactions at READ COMMITTED. What must not change between 
 (``with_for_update()``, which SQLite has no need of and leaves out).
 """
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +26,19 @@ from protocol.errors import Code, VoiceError
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 _WRITE = "voxline_write"
 _SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
+
+
+class _Connection(sqlite3.Connection):
+    """Who is cancelled in the middle of a statement leaves its cursor behind, and with it SQLite keeps even a closed
+    connection, its transaction and its lock, until Python happens to free the cursor. So roll back first."""
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
+_SQLITE = {"connect_args": {"factory": _Connection}}
 _POSTGRES = {
     "pool_size": 10,
     "max_overflow": 10,
@@ -89,7 +104,7 @@ class Store:
         except ConnectionError as error:
             raise _away() from error
         finally:
-            await connection.close()
+            await asyncio.shield(connection.close())  # whoever is cancelled here must not keep it
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -101,7 +116,7 @@ async def open_store(url: str) -> Store:
     parsed = _checked(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     name = parsed.database or "in memory"
-    engine = create_async_engine(parsed, **({} if sqlite else _POSTGRES))
+    engine = create_async_engine(parsed, **(_SQLITE if sqlite else _POSTGRES))
     if sqlite:
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
