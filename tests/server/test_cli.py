@@ -38,7 +38,11 @@ def voxline(*arguments: str, data: Path | None = None, **settings: str) -> subpr
 
 COMMANDS = [
     ("serve",), ("demo",), ("say",), ("transcribe",), ("listen",), ("doctor",), ("keys",), ("models",),
+    ("users",), ("apps",), ("credits",), ("audit",),
     *(("keys", name) for name in ("create", "list", "disable", "enable", "delete")),
+    *(("users", name) for name in ("create", "list", "passwd", "disable", "enable", "plan", "limits", "admin")),
+    *(("apps", name) for name in ("create", "renew", "list", "withdraw")),
+    *(("credits", name) for name in ("show", "grant", "history")),
     *(("models", name) for name in ("list", "pull", "verify", "remove")),
 ]  # fmt: skip
 
@@ -47,7 +51,7 @@ COMMANDS = [
 def test_every_command_explains_itself_with_an_example(command: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(command_line(server.cli.COMMANDS), [*command, "--help"])
     assert shown.exit_code == 0 and "Usage" in shown.stdout
-    if command not in (("keys",), ("models",)):
+    if command not in (("keys",), ("models",), ("users",), ("apps",), ("credits",)):
         assert "Example" in shown.stdout and " ".join(("voxline", *command)) in shown.stdout
 
 
