@@ -14,6 +14,7 @@ EASY = 1.15  # hardly noticed: cheaper than taking the silence of the next cue
 NATURAL = 1.35
 FASTEST = 2.0
 TOLERANCE = 0.05  # of the subtitles' length
+_AIM = 0.04  # of it; the rest is left to the stretching, which is not exact
 GAP_S = 0.05  # between two cues that follow at once
 _ROUNDS = 12  # of halving, to find how much hurry is needed
 
@@ -44,7 +45,7 @@ def total_of(cues: Sequence[Slot]) -> float:
 def place(cues: Sequence[Slot], total: float | None = None) -> list[Placed]:
     """A place for each cue. They are in the order of their starts; ``total``: how long all may last, in seconds."""
     total = total_of(cues) if total is None else total
-    latest = total * (1 + TOLERANCE)
+    latest = total * (1 + _AIM)
     placed = _place(cues, total, NATURAL)
     if not placed or placed[-1].end <= latest:
         return placed

@@ -62,7 +62,7 @@ def test_the_end_of_a_dense_file_is_kept_by_more_hurry() -> None:
     placed = place(slots)
     assert placed[-1].end <= 20 * (1 + TOLERANCE) + 1e-6
     assert NATURAL < max(one.tempo for one in placed) < FASTEST
-    gentler = [Slot(2.0 * n, 2.0 * n + 2, 2.75) for n in range(10)]
+    gentler = [Slot(2.0 * n, 2.0 * n + 2, 2.7) for n in range(10)]
     assert max(one.tempo for one in place(gentler)) <= NATURAL
 
 
