@@ -166,13 +166,12 @@ class LiveTab:
 
     async def book(self, quantity: float) -> None:
         """See ``tabs.Tab``."""
-        if quantity < self._allowed + 1 and not self.ending:
-            self._quantity = max(self._quantity, quantity)
-            return
         try:
             await self.reserve(quantity)
-        finally:
-            self._quantity = max(self._quantity, min(quantity, self._allowed))
+        except VoiceError:
+            if not self.ending:
+                self._quantity = max(self._quantity, min(quantity, self._allowed))
+            raise
         self._quantity = max(self._quantity, quantity)
 
     async def settle(self) -> None:
@@ -257,7 +256,9 @@ def _affordable(price: Price, charged: int, available: int, *, least: int, most:
 
 
 def _lost() -> VoiceError:
-    return VoiceError(Code.TIMEOUT, "The session was closed, because its server stood still for too long.")
+    return VoiceError(
+        Code.TIMEOUT, "The session's account is closed: it is over, or its server stood still for too long."
+    )
 
 
 _NOTE = (

@@ -1,0 +1,475 @@
+"""Live sessions are charged what they used, in whole units, whatever ended them: on SQLite and on Postgres."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, func, select, text
+
+from accounts.ledger import Balance, Ledger
+from accounts.metering import AHEAD, LiveMeter, LiveTab, _affordable
+from accounts.schema import hold, live_session
+from accounts.store import Store, open_store
+from accounts.tabs import FreeTab, Tab, Tabs
+from protocol.errors import Code, VoiceError
+from protocol.pricing import UNITS, Price, PriceTable, Rounding, Route, Unit
+from tests.accounts.conftest import Clock
+from tests.accounts.money import balance_of, findings, person
+from tests.crashes import crash_everywhere
+
+_numbers = count(1)
+SECOND = 10  # units
+
+
+class Prices:
+    """Prices an admin may change in the middle."""
+
+    def __init__(self) -> None:
+        self.table = PriceTable()
+        self.set({"live.listen": {"credits": "0.001", "per": 1}, "live.speak": {"credits": "0.0001", "per": 1}})
+
+    def set(self, patch: dict[str, Any]) -> None:
+        self.table = self.table.patched(patch)
+
+    async def __call__(self) -> PriceTable:
+        return self.table
+
+
+class Server:
+    """A process with a meter."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.tick = Clock(0.0)
+        self.prices = Prices()
+        self.ledger = Ledger(Clock())
+        self.meter = self.another("server-1")
+
+    def another(self, owner: str) -> LiveMeter:
+        """The meter of another process on the same store."""
+        return LiveMeter(
+            self.store, self.ledger, self.prices, now=Clock(), tick=self.tick, owner=owner,
+            new_id=lambda: f"session{next(_numbers)}",
+        )  # fmt: skip
+
+    async def person(self, units: int) -> int:
+        return await person(self.store, self.ledger, units)
+
+    async def balance(self, user_id: int) -> Balance:
+        assert await findings(self.store) == ()
+        return await balance_of(self.store, user_id)
+
+    async def holds(self) -> int:
+        async with self.store.read() as connection:
+            return int(await connection.scalar(select(func.count()).select_from(hold)) or 0)
+
+
+@pytest.fixture
+def server(store: Store) -> Server:
+    return Server(store)
+
+
+async def test_a_session_pays_for_the_whole_seconds_it_used(server: Server) -> None:
+    ada = await server.person(10_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    assert await server.balance(ada) == Balance(10_000 - 60 * SECOND, held=60 * SECOND)
+    for hundredth in range(0, 12_345, 7):
+        await tab.book(hundredth / 100)
+    assert (await server.balance(ada)).spent == 120 * SECOND  # a minute at a time
+    await tab.settle()
+    assert await server.balance(ada) == Balance(10_000 - 123 * SECOND, spent=123 * SECOND)
+
+
+async def test_a_session_that_said_nothing_costs_nothing(server: Server) -> None:
+    ada = await server.person(1000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    await tab.book(0.99)
+    await tab.settle()
+    await tab.settle()
+    assert await server.balance(ada) == Balance(1000)
+
+
+async def test_what_was_reserved_and_not_used_is_free_again(server: Server) -> None:
+    """Text that was to be spoken, and was cut off by a Clear."""
+    ada = await server.person(10_000)
+    tab = await server.meter.open(ada, Route.LIVE_SPEAK)
+    await tab.reserve(5000)
+    assert (await server.balance(ada)).held >= 5000
+    await tab.book(1234)
+    await tab.settle()
+    assert await server.balance(ada) == Balance(10_000 - 1234, spent=1234)
+
+
+async def test_roundings_do_not_add_up(server: Server) -> None:
+    """A second at 41.66... units each: an hour costs what an hour costs, held and captured 60 times on the way."""
+    server.prices.set({"live.listen": {"credits": "0.25", "per": 60}})
+    ada = await server.person(1_000_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    for second in range(3601):
+        await tab.book(second)
+    await tab.settle()
+    assert (await server.balance(ada)).spent == 60 * UNITS // 4
+
+
+async def test_every_second_there_are_credits_for_can_be_used(server: Server) -> None:
+    ada = await server.person(73 * SECOND + 3)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    for tenth in range(740):
+        await tab.book(tenth / 10)
+    with pytest.raises(VoiceError) as caught:
+        await tab.book(74)
+    assert caught.value.code is Code.INSUFFICIENT_CREDITS
+    with pytest.raises(VoiceError):
+        await tab.reserve(80)
+    await tab.settle()
+    assert await server.balance(ada) == Balance(3, spent=73 * SECOND)
+
+
+async def test_a_jump_past_the_end_is_charged_up_to_it(server: Server) -> None:
+    ada = await server.person(80 * SECOND)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    with pytest.raises(VoiceError):
+        await tab.book(100)
+    await tab.settle()
+    assert await server.balance(ada) == Balance(20 * SECOND, spent=60 * SECOND)
+
+
+async def test_who_cannot_pay_one_second_is_not_let_in(server: Server) -> None:
+    ada = await server.person(SECOND - 1)
+    with pytest.raises(VoiceError) as caught:
+        await server.meter.open(ada, Route.LIVE_LISTEN)
+    assert caught.value.code is Code.INSUFFICIENT_CREDITS
+    assert caught.value.facts == {"required": SECOND, "available": SECOND - 1}
+    assert await server.balance(ada) == Balance(SECOND - 1)
+
+
+async def test_two_sessions_of_one_user_share_his_credits(server: Server) -> None:
+    ada = await server.person(100 * SECOND)
+    tabs = [await server.meter.open(ada, Route.LIVE_LISTEN) for _ in range(2)]
+    used = [0, 0]
+
+    async def listen(number: int) -> None:
+        with pytest.raises(VoiceError):
+            while True:
+                await tabs[number].book(used[number] + 1)
+                used[number] += 1
+
+    await asyncio.gather(listen(0), listen(1))
+    for tab in tabs:
+        await tab.settle()
+    assert await server.balance(ada) == Balance(0, spent=100 * SECOND)
+    assert sum(used) == 100
+
+
+async def test_sessions_are_limited_over_all_servers(server: Server) -> None:
+    ada, other = await server.person(10_000), server.another("server-2")
+    opened = await asyncio.gather(
+        *(meter.open(ada, Route.LIVE_LISTEN, most=3) for meter in [server.meter, other] * 5), return_exceptions=True
+    )
+    tabs = [tab for tab in opened if isinstance(tab, LiveTab)]
+    assert len(tabs) == 3
+    refused = [error for error in opened if isinstance(error, VoiceError)]
+    assert {(error.code, error.facts["allowed"]) for error in refused} == {(Code.TOO_MANY_SESSIONS, 3)}
+    await tabs[0].settle()
+    assert await server.meter.open(ada, Route.LIVE_LISTEN, most=3)
+
+
+async def test_a_free_route_holds_nothing_and_goes_on_for_ever(server: Server) -> None:
+    server.prices.set({"live.listen": {"credits": 0}})
+    ada = await server.person(0)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    for second in range(0, 100_000, 1000):
+        await tab.book(second)
+    await server.meter.beat()
+    assert await server.holds() == 1
+    await tab.settle()
+    assert await server.balance(ada) == Balance(0)
+
+
+async def test_a_session_keeps_the_price_it_began_with(server: Server) -> None:
+    ada = await server.person(10_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    server.prices.set({"live.listen": {"credits": 100}})
+    await tab.book(200)
+    await tab.settle()
+    assert (await server.balance(ada)).spent == 200 * SECOND
+
+
+# -- beats ------------------------------------------------------------------------------------------
+
+
+async def test_a_beat_is_two_statements_for_any_number_of_sessions(server: Server) -> None:
+    ada = await server.person(1_000_000)
+    tabs = [await server.meter.open(ada, Route.LIVE_LISTEN) for _ in range(20)]
+    for tab in tabs:
+        await tab.book(5.5)
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        sent.append(statement.split()[0])
+
+    engine = server.store._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    await server.meter.beat()
+    await server.meter.beat()
+    event.remove(engine, "before_cursor_execute", note)
+    assert [what for what in sent if what != "BEGIN"] == ["UPDATE", "UPDATE", "UPDATE"]
+    async with server.store.read() as connection:
+        rows = {(row.beat, row.booked, row.charged) for row in await connection.execute(select(live_session))}
+    assert rows == {(2, 5, 5 * SECOND)}
+
+
+async def test_between_beats_a_frame_asks_the_store_nothing(server: Server) -> None:
+    tab = await server.meter.open(await server.person(10_000), Route.LIVE_LISTEN)
+    await server.store.aclose()
+    for frame in range(60 * 50):
+        await tab.book(frame / 50)
+
+
+async def test_a_beat_holds_ahead_so_that_no_frame_waits_for_it(server: Server) -> None:
+    ada = await server.person(1_000_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    for second in range(0, 300, 10):
+        held = await server.holds()
+        await tab.book(second)
+        assert await server.holds() == held
+        await server.meter.beat()
+    await tab.settle()
+    assert (await server.balance(ada)).spent == 290 * SECOND
+
+
+async def test_a_beat_does_not_trouble_those_who_are_nearly_out(server: Server) -> None:
+    ada = await server.person(80 * SECOND)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    for second in range(0, 81, 10):
+        await tab.book(second)
+        await server.meter.beat()
+    assert await server.holds() == 2
+    await tab.settle()
+    assert await server.balance(ada) == Balance(0, spent=80 * SECOND)
+
+
+async def test_a_meter_without_sessions_does_nothing(server: Server) -> None:
+    await server.store.aclose()
+    await server.meter.beat()
+    await server.meter.aclose()
+
+
+# -- ends -------------------------------------------------------------------------------------------
+
+
+async def test_sessions_of_a_dead_server_are_settled_by_another(server: Server) -> None:
+    """What was noted with the last beat is charged; what came after it is a gift."""
+    ada, living = await server.person(100_000), server.another("server-2")
+    dead = [await server.meter.open(ada, Route.LIVE_LISTEN) for _ in range(2)]
+    alive = await living.open(ada, Route.LIVE_LISTEN)
+    await dead[0].book(7)
+    await dead[1].book(100)
+    await server.meter.beat()
+    await dead[0].book(9)
+    reaped = []
+    for server.tick.time in (0.0, 10.0, 20.0, 30.0, 40.0):
+        await living.beat()
+        reaped.append(await living.reap())
+    assert reaped == [0, 0, 0, 2, 0]
+    await alive.settle()
+    assert await server.balance(ada) == Balance(100_000 - 107 * SECOND, spent=107 * SECOND)
+    await dead[0].settle()  # it was not dead, only frozen
+    with pytest.raises(VoiceError) as caught:
+        await dead[1].book(1000)
+    assert caught.value.code is Code.TIMEOUT
+    await server.meter.beat()
+    await dead[1].settle()
+    assert (await server.balance(ada)).spent == 107 * SECOND
+
+
+async def test_two_reapers_settle_a_session_once(server: Server) -> None:
+    ada = await server.person(1000)
+    await server.meter.open(ada, Route.LIVE_LISTEN)
+    others = [server.another(f"other-{number}") for number in range(3)]
+    for server.tick.time in (0.0, 20.0, 40.0):
+        reaped = await asyncio.gather(*(other.reap() for other in others))
+    assert sum(reaped) == 1
+    assert await server.balance(ada) == Balance(1000)
+
+
+async def test_what_cannot_be_settled_now_is_with_a_later_beat(server: Server) -> None:
+    """The disk is full just as a session ends: the session does not hang or fail by it."""
+    ada = await server.person(1000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    await tab.book(5)
+    kept, server.meter.store = server.meter.store, Broken()  # type: ignore[assignment]
+    await tab.settle()
+    with pytest.raises(VoiceError):
+        await tab.book(70)
+    server.meter.store = kept
+    await server.meter.beat()
+    assert await server.balance(ada) == Balance(1000 - 5 * SECOND, spent=5 * SECOND)
+    await server.meter.beat()
+
+
+async def test_the_end_of_the_process_settles_all(server: Server) -> None:
+    ada = await server.person(10_000)
+    for _ in range(3):
+        await (await server.meter.open(ada, Route.LIVE_LISTEN)).book(2)
+    await server.meter.aclose()
+    assert await server.balance(ada) == Balance(10_000 - 6 * SECOND, spent=6 * SECOND)
+
+
+async def test_a_cancelled_session_leaves_nothing_behind(server: Server) -> None:
+    """Cancelled in the middle of holding ahead, and again in the middle of settling."""
+    ada = await server.person(100_000)
+    for _ in range(20):
+        tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+        for call in (tab.reserve(100), tab.settle()):
+            task = asyncio.ensure_future(call)
+            for _ in range(5 + next(_numbers) % 20):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    await server.meter.beat()
+    assert await server.balance(ada) == Balance(100_000)
+
+
+async def test_the_loop_beats_and_survives_a_store_that_is_away(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounts.metering.BEAT_S", 0.001)
+    tab = await server.meter.open(await server.person(1000), Route.LIVE_LISTEN)
+    broken = Broken()
+    kept, server.meter.store = server.meter.store, broken  # type: ignore[assignment]
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        running = group.create_task(server.meter.run())
+        await broken.asked.wait()
+        server.meter.store = kept
+        await tab.book(3)
+        while not tab.noted:  # noqa: ASYNC110  (it is the meter's own number)
+            await asyncio.sleep(0.001)
+        running.cancel()
+    await tab.settle()
+
+
+class Broken:
+    """A store whose disk is full."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    def write(self) -> Any:
+        self.asked.set()
+        raise VoiceError(Code.STORAGE_FULL, "The server cannot store anything now.")
+
+
+ACTS: dict[str, Callable[[Server, int, LiveTab], Awaitable[object]]] = {
+    "open": lambda server, ada, tab: server.meter.open(ada, Route.LIVE_LISTEN, most=5),
+    "reserve": lambda server, ada, tab: tab.reserve(70),
+    "beat": lambda server, ada, tab: server.meter.beat(),
+    "settle": lambda server, ada, tab: tab.settle(),
+    "reap": lambda server, ada, tab: server.meter.reap(),
+}
+
+
+@pytest.mark.parametrize("name", ACTS)
+async def test_everything_is_whole_or_nothing(server: Server, name: str) -> None:
+    """R4, for live sessions."""
+    ada = await server.person(10_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    await tab.book(7)
+    if name == "reap":
+        await server.meter.beat()
+        for server.tick.time in (0.0, 20.0, 40.0):
+            if server.tick.time < 40:
+                assert await server.meter.reap() == 0
+    assert await crash_everywhere(server.store, lambda: ACTS[name](server, ada, tab)) >= 2
+    await server.meter.aclose()
+    assert (await server.balance(ada)).spent == 7 * SECOND
+
+
+async def test_the_audit_sees_sessions_and_holds_that_disagree(server: Server) -> None:
+    ada = await server.person(10_000)
+    done, going = [await server.meter.open(ada, Route.LIVE_LISTEN) for _ in range(2)]
+    await done.book(5)
+    await done.settle()
+    for change, wrong in (
+        (f"SET charged = 40 WHERE id = '{done.id}'", "live session and its holds disagree"),
+        (f"SET captured = 5 WHERE id = '{going.id}'", "live session and its holds disagree"),
+        (f"SET closed_at = 1 WHERE id = '{going.id}'", "live session and its holds disagree"),
+        (f"SET hold_id = (SELECT MIN(id) FROM hold) WHERE id = '{going.id}'", "hold is not its own"),
+    ):
+        async with server.store.write() as connection:
+            await connection.execute(text(f"UPDATE live_session {change}"))
+            report = await server.ledger.audit(connection)
+            assert any(wrong in finding for finding in report.findings), change
+            await connection.rollback()
+    await going.settle()
+
+
+# -- sums -------------------------------------------------------------------------------------------
+
+
+@given(
+    st.decimals(0, 3, places=4), st.integers(1, 60), st.sampled_from(Rounding), st.integers(0, 500),
+    st.integers(0, 2_000_000), st.integers(0, 100), st.integers(0, 100),
+)  # fmt: skip
+def test_what_is_affordable(
+    credits: Decimal, per: int, rounding: Rounding, booked: int, available: int, least: int, more: int
+) -> None:
+    price = Price(credits=credits, per=per, unit=Unit.SECONDS, rounding=rounding)
+    charged, least = price.of(booked), booked + least
+    allowed = _affordable(price, charged, available, least=least, most=least + more)
+    if not credits:
+        assert price.of(allowed) == 0
+    else:
+        assert least <= allowed <= least + more
+        assert allowed == least or price.of(allowed) - charged <= available
+        assert allowed == least + more or price.of(allowed + 1) - charged > available
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 90), st.booleans()), max_size=12), st.integers(0, 4000), st.sampled_from(Rounding)
+)
+def test_whatever_is_booked_the_price_of_the_total_is_paid(
+    pieces: list[tuple[float, bool]], units: int, rounding: Rounding
+) -> None:
+    asyncio.run(pay(pieces, units, rounding))
+
+
+async def pay(pieces: list[tuple[float, bool]], units: int, rounding: Rounding) -> None:
+    store = await open_store("sqlite+aiosqlite://")
+    server = Server(store)
+    server.prices.set({"live.listen": {"credits": "0.0205", "per": 30, "rounding": rounding}})
+    ada, total = await server.person(units), 0.0
+    try:
+        tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+        for seconds, beat in pieces:
+            await tab.book(total + seconds)
+            total += seconds
+            if beat:
+                await server.meter.beat()
+    except VoiceError as error:
+        assert error.code is Code.INSUFFICIENT_CREDITS
+        total = float("nan")
+    await server.meter.aclose()
+    balance = await server.balance(ada)
+    assert balance.held == 0 and balance.available + balance.spent == units
+    if total == total:
+        assert balance.spent == server.prices.table[Route.LIVE_LISTEN].of(int(total))
+    await store.aclose()
+
+
+async def test_a_free_tab_asks_for_nothing() -> None:
+    tab: Tab = FreeTab()
+    await tab.reserve(1e9)
+    await tab.book(1e9)
+    await tab.settle()
+
+
+def test_the_meter_is_what_streams_ask_for(server: Server) -> None:
+    tabs: Tabs = server.meter
+    assert tabs is server.meter and set(AHEAD) == set(Unit)
