@@ -8,6 +8,7 @@ import pytest
 
 from protocol.dialects import stt_ai
 from protocol.errors import Code
+from protocol.pricing import PriceTable, Rounding, Unit, source
 from server.settings import settings_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,22 @@ def errors_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {("README.md", "settings"): settings_table, ("docs/streaming.md", "errors"): errors_table}
+def prices_table() -> str:
+    """Every route: what it costs unless an admin changes it, and where that is from."""
+    rounding = {Rounding.EXACT: "", Rounding.STARTED: ", each begun", Rounding.NEAREST: ", to the nearest"}
+    rows = ["| route | credits | for each | from |", "|---|---|---|---|"]
+    for route, price in PriceTable().routes():
+        portion = "minute" if (price.unit, price.per) == (Unit.SECONDS, 60) else f"{price.per} {price.unit}"
+        portion = "turn" if (price.unit, price.per) == (Unit.TURNS, 1) else portion
+        rows.append(f"| `{route}` | {price.credits:f} | {portion}{rounding[price.rounding]} | {source(route)} |")
+    return "\n".join(rows)
+
+
+TABLES = {
+    ("README.md", "settings"): settings_table,
+    ("docs/streaming.md", "errors"): errors_table,
+    ("docs/billing.md", "prices"): prices_table,
+}
 
 
 def parts(document: str, name: str) -> tuple[str, str, str]:

@@ -288,6 +288,13 @@ async def test_sessions_of_a_dead_server_are_settled_by_another(server: Server) 
     assert (await server.balance(ada)).spent == 107 * SECOND
 
 
+async def test_of_two_who_ask_at_once_the_second_finds_it_reserved(server: Server) -> None:
+    tab = await server.meter.open(await server.person(10_000), Route.LIVE_LISTEN)
+    await asyncio.gather(tab.reserve(100), tab.reserve(90), tab.book(80))
+    assert await server.holds() == 2
+    await tab.settle()
+
+
 async def test_two_reapers_settle_a_session_once(server: Server) -> None:
     ada = await server.person(1000)
     await server.meter.open(ada, Route.LIVE_LISTEN)
@@ -296,6 +303,28 @@ async def test_two_reapers_settle_a_session_once(server: Server) -> None:
         reaped = await asyncio.gather(*(other.reap() for other in others))
     assert sum(reaped) == 1
     assert await server.balance(ada) == Balance(1000)
+
+
+async def test_a_session_that_ended_while_a_reaper_looked_is_left_alone(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await server.person(1000)
+    ended, beating = [await server.meter.open(ada, Route.LIVE_LISTEN) for _ in range(2)]
+    await ended.settle()
+    monkeypatch.setattr(server.meter, "_stillness", StandingStill(ended.id))
+    assert await server.meter.reap() == 0
+    await beating.settle()
+    assert await server.balance(ada) == Balance(1000)
+
+
+class StandingStill:
+    """Says of one session that it stands still."""
+
+    def __init__(self, session_id: str) -> None:
+        self._session_id = session_id
+
+    def look(self, _counters: object, _at: float) -> list[str]:
+        return [self._session_id]
 
 
 async def test_what_cannot_be_settled_now_is_with_a_later_beat(server: Server) -> None:
