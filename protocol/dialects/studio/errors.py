@@ -5,6 +5,7 @@ The document names 400, 401, 402, 409, 429 and 500. What is no fault of the clie
 """
 
 from protocol.errors import Code, VoiceError
+from protocol.pricing import format_credits
 from protocol.reply import Reply
 from protocol.reply import error_reply as reply_to
 
@@ -44,6 +45,8 @@ ERRORS: dict[Code, int] = {
 def error_body(error: VoiceError) -> dict[str, object]:
     """``{"detail", "code"}`` and the facts a client may learn."""
     facts = {name: error.facts[name] for name in SHOWN if error.facts.get(name) is not None}
+    if error.code is Code.INSUFFICIENT_CREDITS:
+        facts |= {name: format_credits(int(str(facts[name]))) for name in ("required", "available") if name in facts}
     return {"detail": error.message, "code": error.code.value} | facts
 
 

@@ -244,6 +244,11 @@ def test_facts_a_client_may_learn() -> None:
     assert json.loads(reply.body) == {"detail": "Slower.", "code": "rate_limited", "retry_after": 2.2}
 
 
+def test_too_few_credits_are_told_in_credits() -> None:
+    error = VoiceError(Code.INSUFFICIENT_CREDITS, "Too few.", required=25_000, available=10_000)
+    assert json.loads(error_reply(error).body).items() >= {"required": 2.5, "available": 1.0}.items()
+
+
 # -- options -----------------------------------------------------------------------------------------
 
 
