@@ -1,8 +1,8 @@
 """The batch half over a store, without a server: pipelines that do what a job's text says, and what must hold after it.
 
 A job's text is its script, words of ``name=value``: ``seconds`` it takes, ``steps`` of progress, ``fail`` (an error
-code, or "bug") for the first ``fails`` attempts, ``freeze`` (seconds for which the whole process hangs, at the first
-attempt). What it makes is a function of that text alone, so that every finished job can be checked.
+code, or "bug") for the first ``fails`` attempts, ``hang`` (seconds for which the first attempt hangs without a beat
+before it goes on). What it makes is a function of that text alone, so that every finished job can be checked.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from accounts.store import Store, open_store
 from batch.artifacts import Artifacts
 from batch.attempt import Bench, Craft
 from batch.dispatch import LocalDispatch, open_dispatch
-from batch.jobs import Callback, Job, Status, Submission
+from batch.jobs import Callback, Claim, Job, Status, Submission
 from batch.pipelines.base import JobContext, Produced, ProducedFile, Tools
 from batch.queue import Queue
 from batch.uploads import Uploads
@@ -37,6 +37,16 @@ from protocol.work import Line, Speaking, VoiceNamed
 PRICE = 7
 
 
+class HalfMute(Queue):
+    """The queue, which does not hear the beats of some jobs: their workers seem to hang."""
+
+    mute: set[str]
+
+    async def beat(self, claim: Claim, progress: float) -> bool:
+        """True, unheard, for a job that is ``mute``."""
+        return claim.job.id in self.mute or await super().beat(claim, progress)
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """Its parts."""
@@ -44,7 +54,7 @@ class Half:
     store: Store
     ledger: Ledger
     policies: Policies
-    queue: Queue
+    queue: HalfMute
     artifacts: Artifacts
     uploads: Uploads
     dispatch: LocalDispatch
@@ -59,13 +69,20 @@ class Half:
             queue=self.queue,
             artifacts=self.artifacts,
             policies=self.policies,
-            crafts={"speak": Craft("tts", scripted)},
+            crafts={"speak": Craft("tts", self._scripted)},
             tools=cast(Tools, None),
             uploads=self.uploads,
             lease_s=self.lease_s,
             tick=self.tick,
         )
         return Worker(bench, self.dispatch, name=name, concurrency=concurrency)
+
+    async def _scripted(self, work: Speaking, context: JobContext, tools: Tools) -> Produced:
+        script = words(work)
+        if context.attempt == 1 and "hang" in script:
+            self.queue.mute.add(context.job_id)
+            await asyncio.sleep(float(script["hang"]))
+        return await scripted(work, context, tools)
 
     def watcher(self) -> Watcher:
         """Somebody to miss a lost worker."""
@@ -106,10 +123,12 @@ async def open_half(
     store = await open_store(url)
     try:
         ledger = Ledger(now)
+        queue = HalfMute(store, ledger, now=now, new_id=lambda: secrets.token_hex(8))
+        queue.mute = set()
         async with open_dispatch(redis_url) as dispatch:
             yield Half(
                 store=store, ledger=ledger, policies=Policies(store, now=now, tick=tick),
-                queue=Queue(store, ledger, now=now, new_id=lambda: secrets.token_hex(8)),
+                queue=queue,
                 artifacts=Artifacts(directory / "artifacts", store, now=now, choice=secrets.choice),
                 uploads=Uploads(directory / "uploads", store, now=now, choice=secrets.choice),
                 dispatch=dispatch, directory=directory, lease_s=lease_s, now=now, tick=tick,
@@ -131,11 +150,8 @@ def submission(
 
 async def scripted(work: Speaking, context: JobContext, tools: Tools) -> Produced:
     """Do what the script says."""
-    text = work.lines[0].text
-    script = dict(word.partition("=")[::2] for word in text.split())
+    text, script = work.lines[0].text, words(work)
     steps = int(script.get("steps", "2"))
-    if context.attempt == 1 and "freeze" in script:
-        time.sleep(float(script["freeze"]))  # noqa: ASYNC251
     for step in range(steps):
         await asyncio.sleep(float(script.get("seconds", "0")) / steps)
         context.progress((step + 1) / steps)
@@ -146,6 +162,11 @@ async def scripted(work: Speaking, context: JobContext, tools: Tools) -> Produce
     file = context.directory / "made.wav"
     file.write_bytes(content(text))
     return Produced((ProducedFile("audio", file, "audio/wav"),), engine="scripted", seconds=1.0)
+
+
+def words(work: Speaking) -> dict[str, str]:
+    """The script of a job."""
+    return dict(word.partition("=")[::2] for word in work.lines[0].text.split())
 
 
 def content(script: str) -> bytes:
