@@ -70,10 +70,9 @@ def gauge(title: str, used: float, limit: float, shown: str) -> Markup:
 def _chart(title: str, points: Sequence[Point], top: float, step: float, marks: str) -> Markup:
     every = max(1, -(-len(points) // 8))  # about eight labels fit
     labels = "".join(
-        f'<text class="tick" x="{_LEFT + (index + 0.5) * step:.1f}" y="{HEIGHT - 8}" text-anchor="middle">'
-        f"{escape(point.label)}</text>"
-        for index, point in enumerate(points)
-        if index % every == 0
+        f'<text class="tick{" every-other" if number % 2 else ""}" x="{_LEFT + (number * every + 0.5) * step:.1f}" '
+        f'y="{HEIGHT - 8}" text-anchor="middle">{escape(point.label)}</text>'
+        for number, point in enumerate(points[::every])
     )
     rules = ""
     for share in (0.0, 0.5, 1.0):

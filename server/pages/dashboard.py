@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from accounts.ledger import Balance, Movement
+from accounts.ledger import Balance, Kind, Movement
 from accounts.policy import Plan
 from protocol.pricing import UNITS
 from server.pages.charts import Point, bars, gauge, line
@@ -16,6 +16,8 @@ from server.pages.written import credits, day_label, moment
 DAYS = 30
 _DAY_S = 86_400
 _BOOKINGS, _LEVELS = 10, 5000
+# What changed a balance for good; what is set aside and given back is not told of.
+_TOLD = {Kind.GRANT: "granted", Kind.CAPTURE: "spent", Kind.EXPIRE: "expired"}
 
 
 class Dashboard:
@@ -47,7 +49,7 @@ class Dashboard:
             limits=_limits(plan, jobs, len(voices)),
             usage_chart=usage_chart(spent, today),
             balance_chart=balance_chart(balance, moved, today),
-            bookings=[_booking(one) for one in moved[:_BOOKINGS]],
+            bookings=[_booking(one) for one in moved if one.kind in _TOLD][:_BOOKINGS],
         )
 
 
@@ -85,10 +87,15 @@ def _limits(plan: Plan, jobs: int, voices: int) -> list[dict[str, object]]:
 
 
 def _booking(one: Movement) -> dict[str, str]:
-    amount = one.available or -one.spent
-    sign = "+" if amount > 0 else ""
-    what = {"at": moment(one.at), "kind": one.kind.value, "note": one.note or one.subject}
-    return {**what, "amount": sign + credits(amount)}
+    amount = -one.spent if one.kind is Kind.CAPTURE else one.available
+    subject, _, job_id = one.subject.partition(":")
+    return {
+        "at": moment(one.at),
+        "kind": _TOLD[one.kind],
+        "note": one.note or subject,
+        "job": job_id if subject == "job" else "",
+        "amount": ("+" if amount > 0 else "") + credits(amount),
+    }
 
 
 def _point(day: int, units: int) -> Point:

@@ -127,12 +127,14 @@ def _stt(policy: Policy) -> list[FormGroup]:
 
 def labels(model: type[BaseModel] = Plan) -> dict[str, str]:
     """How the fields of a plan (or of the caps) are called on a page."""
-    units = {"mb": "MiB", "kb": "KiB", "s": "seconds"}
-    said = {}
-    for name in model.model_fields:
-        words = name.split("_")
-        said[name] = " ".join([*words[:-1], units.get(words[-1], words[-1])]).capitalize().replace("Srt", "SRT")
-    return said
+    return {name: _label(name) for name in model.model_fields}
+
+
+def _label(name: str) -> str:
+    *words, last = name.replace("srt", "SRT").replace("chars", "characters").split("_")
+    words.append({"mb": "(MiB)", "kb": "(KiB)", "s": "(seconds)"}.get(last, last))
+    text = " ".join(words)
+    return text[0].upper() + text[1:]
 
 
 def _numbers(place: str, model: BaseModel) -> list[FormField]:

@@ -68,6 +68,9 @@ class Site:
             except VoiceError as error:
                 status = status_of(error)
                 return self._render.problem(visit, status, _TITLES.get(status, "That did not work"), error.message)
+            except Exception:
+                log.exception("a page broke", extra={"path": page.path})
+                return self._render.problem(visit, 500, "Something went wrong here", "It was noted. Try again later.")
 
         return answer
 
