@@ -2,8 +2,8 @@
 
 SQLite: every write is one transaction that takes the write lock at its start, so that two writers wait for each other
 instead of failing halfway (``BEGIN IMMEDIATE``); every commit is on the disk before it is answered.
-Postgres: the same transactions at READ COMMITTED. What must not change between a look and a write is locked by the look
-(``with_for_update()``, which SQLite has no need of and leaves out).
+Postgres: the same writes at READ COMMITTED, reads from one snapshot. What must not change between a look and a write
+is locked by the look (``with_for_update()``, which SQLite has no need of and leaves out).
 """
 
 import asyncio
@@ -55,6 +55,7 @@ _POSTGRES = {
         },
     },
 }
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _DISK_FULL = "53100"  # SQLSTATE of Postgres
 _FOR_NOW = ("08", "40001", "40P01", "53", "55P03", "57")  # the same: connection, conflict, resources, lock, shutdown
 _FULL = ("disk is full", "disk I/O error")  # words of SQLite
@@ -73,8 +74,10 @@ class Store:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view for some queries."""
+        """A consistent view for some queries: all see the database as it was at the first one."""
         async with self._connected() as connection:
+            if self.postgres:
+                await connection.execution_options(**_SNAPSHOT)
             yield connection
 
     @asynccontextmanager

@@ -96,6 +96,20 @@ async def test_keys_outlive_the_process_and_the_secret_is_not_in_the_file(tmp_pa
     assert found is not None and found.name == "kept"
 
 
+async def test_a_key_in_use_is_looked_up_once_a_second(
+    keys: Keys, ann: int, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, key = await keys.create(user_id=ann)
+    reads = Mock(wraps=store.read)
+    monkeypatch.setattr(store, "read", reads)
+    for _ in range(5):
+        assert await keys.verify(secret) == key
+    assert reads.call_count == 1
+    clock.time += 1.0
+    assert await keys.verify(secret) == key
+    assert reads.call_count == 2
+
+
 async def test_the_memory_of_valid_keys_is_bounded(keys: Keys, ann: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accounts.keys._REMEMBERED_KEYS", 2)
     made = [(await keys.create(user_id=ann))[0] for _ in range(4)]

@@ -47,6 +47,7 @@ async def test_a_user_has_so_many_a_minute_and_is_told_when_to_come_again(limite
     assert (await _refused(limiter, 1, 10)).facts["retry_after"] == 1
     clock.time += 0.5
     assert await limiter.hit(1, 10) == Rate(10, 0, 20.0)
+    await limiter.aclose()
 
 
 async def test_each_user_is_counted_alone(limiter: RateLimiter) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from accounts.store import Store, StoreError, open_store
 from protocol.errors import Code, VoiceError
@@ -141,3 +142,64 @@ async def test_two_transactions_that_wait_for_each_other_do_not_hang(store: Stor
     answers = await asyncio.gather(change("1", "2", meeting), change("2", "1", meeting), return_exceptions=True)
     failed = [answer for answer in answers if answer is not None]
     assert len(failed) == 1 and isinstance(failed[0], VoiceError) and failed[0].code is Code.BUSY
+
+
+async def test_a_read_sees_the_database_as_it_was_at_its_first_query(store: Store) -> None:
+    """An audit asks many questions while others write; answers of different moments would look like a wrong ledger."""
+    count = text("SELECT count(*) FROM user_account")
+    async with store.read() as reading:
+        assert (await reading.execute(count)).scalar_one() == 0
+        async with store.write() as writing:
+            await writing.execute(_INSERT, {"email": "1"})
+        assert (await reading.execute(count)).scalar_one() == 0
+    assert await _count(store) == 1
+
+
+@postgres_only
+async def test_a_read_cannot_write_and_leaves_the_connection_as_it_was(store: Store) -> None:
+    with pytest.raises(DBAPIError, match="read-only"):
+        async with store.read() as connection:
+            await connection.execute(_INSERT, {"email": "1"})
+    async with store.write() as connection:
+        assert (await connection.execute(text("SHOW transaction_isolation"))).scalar_one() == "read committed"
+        await connection.execute(_INSERT, {"email": "1"})
+    assert await _count(store) == 1
+
+
+async def test_a_server_that_cannot_be_reached_is_a_typed_error(tmp_path: Path) -> None:
+    store = Store(create_async_engine(f"postgresql+asyncpg://nobody@/voxline?host={tmp_path}"))
+    for use in (store.read, store.write):
+        with pytest.raises(VoiceError) as caught:
+            async with use():
+                pytest.fail("it cannot get here")
+        assert caught.value.code is Code.BUSY
+    await store.aclose()
+
+
+async def test_a_directory_in_place_of_the_database_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "voxline.db").mkdir()
+    with pytest.raises(StoreError, match="unable to open"):
+        await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db")
+    store = Store(create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/voxline.db"))
+    with pytest.raises(DBAPIError, match="unable to open"):
+        async with store.read():
+            pytest.fail("it cannot get here")
+    await store.aclose()
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancelled(_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("accounts.store.bring_up_to_date", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db")
+
+
+async def test_a_connection_that_breaks_in_the_middle_is_a_typed_error(store: Store) -> None:
+    with pytest.raises(VoiceError) as caught:
+        async with store.write() as connection:
+            await connection.execute(_INSERT, {"email": "1"})
+            raise ConnectionResetError
+    assert caught.value.code is Code.BUSY
+    assert await _count(store) == 0
