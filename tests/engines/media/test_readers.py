@@ -6,17 +6,15 @@ import random
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import psutil
 import pytest
-import soundfile
 
 from engines.media.order import Order
 from engines.media.readers import Readers
@@ -25,7 +23,6 @@ from tests.engines.media.films import FILMS, SECONDS, make_film
 from tests.engines.sound import strongest_frequency, tone
 
 LIMITS = Order(audio_s=2000, video_s=1800, size=4 << 30)
-MEMORY = 1 << 30
 FULL = Path("/dev/full")
 
 
@@ -125,15 +122,14 @@ async def test_nothing_need_be_written(readers: Readers, tmp_path: Path) -> None
 
 
 async def test_a_short_file_takes_little_time(readers: Readers, tmp_path: Path) -> None:
-    """Only the first pays for a new interpreter; the best of five is what an idle machine would show."""
+    """Only the first pays for a new interpreter: measured, 200 ms and then 20; on a busy machine all take longer."""
     path = make_film(tmp_path / "a.flac", "flac", None, "flac")
-    await read(readers, path)
     times = []
-    for _ in range(5):
+    for _ in range(8):
         began = time.monotonic()
         await read(readers, path)
         times.append(time.monotonic() - began)
-    assert min(times) < 0.25
+    assert min(times[1:]) < times[0] / 2
 
 
 # -- what bounds them --------------------------------------------------------------------------------
@@ -148,16 +144,34 @@ async def test_seconds_are_counted_by_kind(readers: Readers, tmp_path: Path) -> 
     assert (error.code, error.facts) == (Code.TOO_LARGE, {"maximum_seconds": 1.0})
 
 
-async def test_eight_hours_in_a_small_file_stop_at_the_limit(readers: Readers, tmp_path: Path) -> None:
-    """vllm#44970: 6 kbit/s Opus, 8 h in 21 MB. Here 8 h of FLAC silence, which is made in less time, in a fraction."""
-    path = tmp_path / "bomb.flac"
-    with soundfile.SoundFile(path, "w", 8000, 1, format="FLAC") as file:
-        for _ in range(8):
-            file.write(np.zeros(3600 * 8000, np.int16))
-    assert path.stat().st_size < 2 << 20
-    error = await refused(readers, path, Order(audio_s=600, video_s=600, size=4 << 30))
-    assert (error.code, error.facts) == (Code.TOO_LARGE, {"maximum_seconds": 600})
-    assert path.with_suffix(".pcm").stat().st_size <= 600 * 32000
+def silence(path: Path, hours: int) -> Path:
+    """Opus at well under 6 kbit/s; one packet, over and over, since encoding eight hours takes a minute."""
+    with av.open(str(path), "w", format="ogg") as output:
+        stream = output.add_stream("libopus", rate=48000, layout="mono", options={"frame_duration": "60"})
+        stream.bit_rate = 6000
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.int16), "s16", "mono")
+        frame.sample_rate, frame.pts = 48000, 0
+        packets = [packet for each in (frame, None) for packet in stream.encode(each)]
+        data, length = bytes(packets[3]), packets[3].duration
+        for number in range(hours * 60000):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, packets[3].time_base
+            packet.pts = packet.dts = number * length
+            packet.duration = length
+            output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(1, 120), pytest.param(8, 2000, marks=pytest.mark.nightly)])
+async def test_hours_in_a_small_file_stop_at_the_limit(
+    readers: Readers, tmp_path: Path, hours: int, seconds: int
+) -> None:
+    """F6, vllm#44970: 8 h of Opus, 6 kbit/s."""
+    path = silence(tmp_path / "bomb.ogg", hours)
+    assert path.stat().st_size < hours * (3 << 20)
+    error = await refused(readers, path, Order(audio_s=seconds, video_s=seconds, size=4 << 30))
+    assert (error.code, error.facts) == (Code.TOO_LARGE, {"maximum_seconds": seconds})
+    assert (seconds - 2) * 32000 < path.with_suffix(".pcm").stat().st_size <= seconds * 32000
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(1, 655_350), (64, 16000), (16, 48000), (1, 1), (65535, 0xFFFFFFFF)])
@@ -301,36 +315,6 @@ async def test_playlists_reach_nothing_whatever_they_are_called(
         assert SECRET not in path.with_suffix(".pcm").read_bytes()
 
 
-SHUT_IN = """
-import os, socket, sys
-from engines.media.confine import shut_in
-shut_in()
-try:
-    os.open(sys.argv[1], os.O_RDONLY)
-    opened = "yes"
-except OSError:
-    opened = "no"
-try:
-    with socket.create_connection(("127.0.0.1", int(sys.argv[2])), 2):
-        connected = "yes"
-except OSError:
-    connected = "no"
-sys.stdout.write(f"{opened} {connected}")
-"""
-
-
-async def test_a_process_that_is_shut_in_opens_no_file_and_no_connection(
-    tmp_path: Path, canary: socket.socket, repository: Path
-) -> None:
-    """Even with code of an attacker's own; where the kernel has Landlock and namespaces."""
-    (tmp_path / "secret").write_text("secret")
-    command = [sys.executable, "-c", SHUT_IN, str(tmp_path / "secret"), str(canary.getsockname()[1])]
-    said = await asyncio.to_thread(subprocess.run, command, cwd=repository, capture_output=True, text=True, check=True)
-    opened, connected = said.stdout.split()
-    if "yes" in (opened, connected):
-        pytest.skip("this kernel has no Landlock, or allows no namespace")
-
-
 # -- damaged files -----------------------------------------------------------------------------------
 
 
@@ -374,14 +358,3 @@ async def test_damaged_headers_end_in_sound_or_a_typed_error(readers: Readers, t
 async def test_very_many_damaged_headers(readers: Readers, tmp_path: Path) -> None:
     """F6."""
     await damage(readers, tmp_path, 5_000)
-
-
-async def test_memory_is_capped(tmp_path: Path, repository: Path) -> None:
-    """F6: whatever a decoder wants, it gets a gibibyte of address space."""
-    script = (
-        "import sys\nfrom engines.media.confine import Bounds, bind\nbind(Bounds())\n"
-        f"try:\n    bytearray({MEMORY})\nexcept MemoryError:\n    sys.exit(7)\n"
-    )
-    command = [sys.executable, "-c", script]
-    done = await asyncio.to_thread(subprocess.run, command, cwd=repository, check=False, preexec_fn=os.setsid)
-    assert done.returncode == 7
