@@ -43,7 +43,7 @@ class Postgres:
     """A Postgres server on a Unix socket, as a user who may run one (it refuses root)."""
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="voxline-postgres-"))
+        self._directory = _own_directory("postgres")
         self._user = _unprivileged()
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -108,7 +108,7 @@ class Redis:
     """A Redis server on loopback that keeps nothing, and can be stopped, frozen and started again on its port."""
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="voxline-redis-"))
+        self._directory = _own_directory("redis")
         self._process: subprocess.Popen[bytes] | None = None
         self._port = _free_port()
 
@@ -226,6 +226,14 @@ def in_thread(work: Coroutine[Any, Any, T]) -> T:
 
 async def _make_tables(url: str) -> None:
     await (await open_store(url)).aclose()
+
+
+def _own_directory(kind: str) -> Path:
+    """A directory for a server of this process; those of processes that were killed before they could go."""
+    for left in Path(tempfile.gettempdir()).glob(f"voxline-{kind}-*-*"):
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"voxline-{kind}-{os.getpid()}-"))
 
 
 def _unprivileged() -> str | None:
