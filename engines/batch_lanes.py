@@ -20,11 +20,13 @@ from engines.on_demand import Lender, OnDemand, Standing
 from engines.registry import EngineSpec
 from engines.scheduler import Scheduler, SchedulerLimits
 from engines.supervisor import HostLimits
+from engines.synthesis_queue import SynthesisQueue
 
 BATCH_NICE = 10
 IDLE_S = 60.0
 # While live sessions take every CPU, such a process gets a small share of one: it must not pass for hung or dead then.
 PATIENT = HostLimits(start_s=600.0, grace_s=300.0, wait_s=60.0, missed_beats=60)
+_TURN_S = 300.0  # how long a phrase waits for those of other jobs
 _SCHEDULING = SchedulerLimits(slice_s=5.0)  # of a call; nobody waits for it
 
 
@@ -61,6 +63,12 @@ class BatchLanes:
             return Standing(live)
         return self._lane(lambda: self._scheduler(_nice(spec)))
 
+    def speaker(self, spec: EngineSpec, live: SynthesisQueue) -> Lender[SynthesisQueue]:
+        """Lends a synthesiser as ``live`` is one."""
+        if _serves_both(spec):
+            return Standing(live)
+        return self._lane(lambda: self._speaking(_nice(spec)))
+
     def host(self, spec: EngineSpec, live: EngineHost | None = None) -> Lender[EngineHost]:
         """Lends an engine of another kind, ``live`` itself where there is one that may be shared."""
         if live is not None and _serves_both(spec):
@@ -92,6 +100,15 @@ class BatchLanes:
                 yield scheduler
             finally:
                 work.cancel()
+
+    @asynccontextmanager
+    async def _speaking(self, spec: EngineSpec) -> AsyncIterator[SynthesisQueue]:
+        async with self._started(spec) as host:
+            queue = SynthesisQueue([host], observer=self._observer, now=self._now, wait_s=_TURN_S)
+            try:
+                yield queue
+            finally:
+                queue.close()
 
 
 def _serves_both(spec: EngineSpec) -> bool:

@@ -29,6 +29,11 @@ class _Recognizer(NamedTuple):
     batch: Lender[Scheduler]
 
 
+class _Speaker(NamedTuple):
+    live: SynthesisQueue
+    batch: Lender[SynthesisQueue]
+
+
 class Fleet:
     """The engines of ``specs``, those of higher preference first. ``start()``, then ask, then ``aclose()``."""
 
@@ -51,7 +56,7 @@ class Fleet:
         self._recognizers: list[_Recognizer] = []
         self._batch_detector: Lender[EngineHost] | None = None
         self._separators: list[tuple[EngineSpec, Lender[EngineHost]]] = []
-        self._synthesizers: list[SynthesisQueue] = []
+        self._synthesizers: list[_Speaker] = []
         self._detector: VadBatcher | None = None
         self._work: list[asyncio.Task[None]] = []
         self._tasks: asyncio.TaskGroup | None = None
@@ -85,8 +90,8 @@ class Fleet:
 
     async def aclose(self) -> None:
         """Stop every process; what still waits for an engine fails with SHUTTING_DOWN. May be called twice."""
-        for queue in self._synthesizers:
-            queue.close()
+        for speaker in self._synthesizers:
+            speaker.live.close()
         self.lanes.close()
         for task in self._work:
             task.cancel()
@@ -109,7 +114,8 @@ class Fleet:
             self._recognizers.append(_Recognizer(scheduler, self.lanes.recognizer(spec, scheduler)))
             self._work.append(tasks.create_task(scheduler.run(), name=f"schedule {spec.name}"))
         elif spec.task is Task.SYNTHESIZE:
-            self._synthesizers.append(SynthesisQueue(hosts, observer=self._observer, now=self._now))
+            queue = SynthesisQueue(hosts, observer=self._observer, now=self._now)
+            self._synthesizers.append(_Speaker(queue, self.lanes.speaker(spec, queue)))
         elif spec.task is Task.DETECT and self._detector is None:
             self._detector = VadBatcher(hosts[0].detect, now=self._now)
             self._batch_detector = self.lanes.host(spec, hosts[0])
@@ -148,23 +154,29 @@ class Fleet:
 
     def speak(self, request: Speak, *, engine: str = AUTO, priority: Priority = Priority.SYNCHRONOUS) -> SpeechStream:
         """Have a clause spoken; errors come from the iteration, ``aclose()`` silences it at once."""
-        for queue in self._synthesizers:
+        for queue in (speaker.live for speaker in self._synthesizers):
             able = queue.capabilities
             if engine == able.engine or (engine == AUTO and _has(able, request.voice)):
                 return queue.speak(request, priority=priority)
         if engine == AUTO and self._synthesizers:
-            return self._synthesizers[0].speak(request, priority=priority)
+            return self._synthesizers[0].live.speak(request, priority=priority)
         stream = SpeechStream(request)
-        install = self._install(Task.SYNTHESIZE, engine)
-        stream.fail(VoiceError(Code.NOT_INSTALLED, f"the speech engine {engine} is not installed", install=install))
+        stream.fail(self._no_speaker(engine))
         return stream
+
+    def batch_speaker(self, engine: str) -> Lender[SynthesisQueue]:
+        """A synthesiser for work that is not to be felt by live sessions. Raises NOT_INSTALLED."""
+        for speaker in self._synthesizers:
+            if engine == speaker.live.capabilities.engine:
+                return speaker.batch
+        raise self._no_speaker(engine)
 
     async def clone(self, reference: Reference, *, engine: str = AUTO) -> VoicePrompt:
         """A prompt for ``Speak``, to be spoken by the engine it names. BAD_REQUEST when nobody speaks in the reference.
 
         Raises NOT_INSTALLED when nothing here clones.
         """
-        for queue in self._synthesizers:
+        for queue in (speaker.live for speaker in self._synthesizers):
             able = queue.capabilities
             if able.cloning and engine in (AUTO, able.engine):
                 return VoicePrompt(able.engine, await queue.clone(reference))
@@ -221,6 +233,10 @@ class Fleet:
     def _no_detector(self) -> VoiceError:
         install = self._install(Task.DETECT, AUTO)
         return VoiceError(Code.NOT_INSTALLED, "no voice activity detector is installed", install=install)
+
+    def _no_speaker(self, engine: str) -> VoiceError:
+        install = self._install(Task.SYNTHESIZE, engine)
+        return VoiceError(Code.NOT_INSTALLED, f"the speech engine {engine} is not installed", install=install)
 
     def _no_language(self, code: str) -> VoiceError:
         for spec in chain(self._specs, registry.BUILT_IN):

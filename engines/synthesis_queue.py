@@ -17,7 +17,7 @@ from protocol.errors import Code, VoiceError
 from protocol.requests import Priority, Reference, Speak, SpeechChunk
 
 _QUEUE = 256  # clauses waiting
-_WAIT_S = 10.0  # longest wait for a turn
+WAIT_S = 10.0
 _RETRY_AFTER_S = 2
 _AGAIN = 1 << 60  # puts a clause that is made again before all others of its priority
 
@@ -64,8 +64,10 @@ class SynthesisQueue:
         *,
         observer: Observer | None = None,
         now: Callable[[], float] = time.monotonic,
+        wait_s: float = WAIT_S,
     ) -> None:
         self._hosts = tuple(hosts)
+        self._wait_s = wait_s  # the longest wait for a turn
         self._observer: Observer = observer or Unobserved()
         self._now = now
         self._heap: list[tuple[Priority, int, _Clause]] = []
@@ -130,7 +132,7 @@ class SynthesisQueue:
         heapq.heappush(self._heap, (clause.priority, place, clause))
         self._pump()
         if clause.waits:
-            clause.patience = asyncio.get_running_loop().call_later(_WAIT_S, self._give_up, clause)
+            clause.patience = asyncio.get_running_loop().call_later(self._wait_s, self._give_up, clause)
 
     def finished(self, clause: _Clause) -> None:
         """All of a clause was made."""

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch.pipelines.base import JobContext, Produced, Tools
+from batch.pipelines.booth import Booth
 from batch.pipelines.cast import Cast, Person
 from batch.pipelines.delivery import deliver, rate_for
 from batch.pipelines.phrases import Phrase, phrases
 from batch.pipelines.tape import Tape, trimmed
-from batch.pipelines.utterance import utter
 from engines.resample import resample_file
 from engines.tts.stretch import Stretch
 from protocol.audio import pcm_seconds, pcm_size
@@ -82,17 +82,17 @@ async def _speak(
     """Every cue's speech, one after the other in ``file``."""
     kept: list[_Kept] = []
     total, done = sum(len(part.cue.text) for part in parts), 0
-    for part in parts:
-        begin = file.tell()
-        for phrase in part.said:
-            said = part.person.saying(phrase.text, speed)
-            sound = await utter(tools.fleet, said, part.person.engine, context.priority)
-            pcm = await asyncio.to_thread(_whole, sound.pcm, sound.rate, rate)
-            pause_s = min(_PAUSE_S, phrase.pause_s) / max(1.0, speed) if phrase is not part.said[-1] else 0.0
-            file.write(pcm + bytes(pcm_size(pause_s, rate)))
-        kept.append(_Kept(part, begin, file.tell() - begin))
-        done += len(part.cue.text)
-        context.progress(SPEAKING * done / total)
+    async with Booth(tools.fleet, context.priority) as booth:
+        for part in parts:
+            begin = file.tell()
+            for phrase in part.said:
+                sound = await booth.utter(part.person.saying(phrase.text, speed), part.person.engine)
+                pcm = await asyncio.to_thread(_whole, sound.pcm, sound.rate, rate)
+                pause_s = min(_PAUSE_S, phrase.pause_s) / max(1.0, speed) if phrase is not part.said[-1] else 0.0
+                file.write(pcm + bytes(pcm_size(pause_s, rate)))
+            kept.append(_Kept(part, begin, file.tell() - begin))
+            done += len(part.cue.text)
+            context.progress(SPEAKING * done / total)
     return kept
 
 

@@ -9,11 +9,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from batch.pipelines.base import JobContext, Produced, Tools
+from batch.pipelines.booth import Booth
 from batch.pipelines.cast import Cast, Person
 from batch.pipelines.delivery import deliver, rate_for
 from batch.pipelines.phrases import TURN_S, Phrase, phrases
 from batch.pipelines.tape import Tape
-from batch.pipelines.utterance import utter
 from protocol.work import Speaking
 
 SPEAKING = 0.9  # the share of the work that is speaking; the rest is encoding
@@ -36,19 +36,8 @@ async def run(work: Speaking, context: JobContext, tools: Tools) -> Produced:
     parts = await _plan(work, context, tools)
     people = list(dict.fromkeys(part.person for part in parts))
     native = max((person.rate for person in people), default=22_050)
-    tape = Tape(context.directory / "speech.pcm", rate_for(work.delivery, native))
-    with closing(tape):
-        total, done = sum(part.phrase.characters for part in parts), 0
-        for number, part in enumerate(parts, 1):
-            said = part.person.saying(part.phrase.text, part.speed)
-            sound = await utter(tools.fleet, said, part.person.engine, context.priority)
-            await asyncio.to_thread(tape.speak, sound.pcm, sound.rate, people.index(part.person))
-            if number < len(parts):
-                tape.pause(part.pause_s)
-            done += part.phrase.characters
-            context.progress(SPEAKING * done / total)
-        if not tape.samples:
-            tape.pause(_SILENCE_S)
+    with closing(Tape(context.directory / "speech.pcm", rate_for(work.delivery, native))) as tape:
+        await _speak(parts, people, tape, context, tools)
         file = await deliver(
             tape, work.delivery, context.directory, lambda share: context.progress(SPEAKING + (1 - SPEAKING) * share)
         )
@@ -72,3 +61,17 @@ async def _plan(work: Speaking, context: JobContext, tools: Tools) -> list[_Part
             pause_s = TURN_S if phrase is said[-1] else phrase.pause_s
             parts.append(_Part(person, phrase, speed, min(_LONGEST_PAUSE_S, pause_s / speed)))
     return parts
+
+
+async def _speak(parts: list[_Part], people: list[Person], tape: Tape, context: JobContext, tools: Tools) -> None:
+    total, done = sum(part.phrase.characters for part in parts), 0
+    async with Booth(tools.fleet, context.priority) as booth:
+        for part in parts:
+            sound = await booth.utter(part.person.saying(part.phrase.text, part.speed), part.person.engine)
+            await asyncio.to_thread(tape.speak, sound.pcm, sound.rate, people.index(part.person))
+            if part is not parts[-1]:
+                tape.pause(part.pause_s)
+            done += part.phrase.characters
+            context.progress(SPEAKING * done / total)
+    if not tape.samples:
+        tape.pause(_SILENCE_S)

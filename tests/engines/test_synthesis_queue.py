@@ -146,9 +146,8 @@ async def test_another_failure_is_not_tried_again() -> None:
 
 async def test_the_queue_and_the_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthesis_queue, "_QUEUE", 2)
-    monkeypatch.setattr(synthesis_queue, "_WAIT_S", 0.05)
     engine = Engine()
-    queue = queue_of(engine)
+    queue = SynthesisQueue(cast(list[EngineHost], [engine]), wait_s=0.05)
     streams = [queue.speak(Speak(str(n), "low"), priority=SYNCHRONOUS) for n in range(4)]
     assert await code_of(streams[3]) is Code.BUSY
     assert await code_of(streams[1]) is Code.BUSY

@@ -5,7 +5,6 @@ import resource
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import cast
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ import soundfile
 
 from batch.pipelines.base import Produced
 from batch.pipelines.speak import run
-from engines.fleet import Fleet
 from engines.tts.hearing import Heard, hear
 from protocol.errors import Code, VoiceError
 from protocol.requests import Priority, Speak
@@ -302,20 +300,7 @@ async def test_a_job_that_is_called_off_leaves_nothing_running(studio: Studio) -
     assert chunks, "the engine is free again"
 
 
-async def test_a_job_that_is_waited_for_goes_before_the_others(studio: Studio) -> None:
-    priorities: list[Priority] = []
-    fleet = studio.tools.fleet
-    ask = fleet.speak
-
-    class Watched:
-        capabilities = fleet.capabilities
-
-        def speak(self, request: Speak, *, engine: str, priority: Priority) -> object:
-            priorities.append(priority)
-            return ask(request, engine=engine, priority=priority)
-
-    tools = replace(studio.tools, fleet=cast(Fleet, Watched()))
-    work = Speaking(lines=(Line(text="hello", voice=MAN),))
-    for priority in (Priority.SYNCHRONOUS, Priority.BATCH):
-        await run(work, studio.context(priority), tools)
-    assert priorities == [Priority.SYNCHRONOUS, Priority.BATCH]
+async def test_a_job_of_low_priority_is_spoken_just_as_well(studio: Studio) -> None:
+    work = Speaking(lines=(Line(text=ENGLISH, voice=MAN),))
+    produced = await run(work, studio.context(Priority.BATCH), studio.tools)
+    assert voice_of(produced).pitch == pytest.approx(101, rel=0.05)
