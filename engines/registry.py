@@ -98,6 +98,16 @@ BUILT_IN: tuple[EngineSpec, ...] = (
         requires=("silero_vad", "onnxruntime"),
         memory_bytes=GIB,
     ),
+    EngineSpec(
+        "repetition",
+        Task.SEPARATE,
+        "engines.separation.repetition:factory",
+        install="pip install numpy",
+        note="classical, no model: finds voices over music that repeats; far from what Demucs does",
+        requires=("numpy",),
+        memory_bytes=2 * GIB,
+        on_demand=True,
+    ),
 )
 
 

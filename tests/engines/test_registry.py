@@ -24,7 +24,7 @@ def test_a_built_in_engine_has_its_module_and_its_command(spec: EngineSpec) -> N
 def test_what_is_installed_is_found_without_importing_it() -> None:
     before = set(sys.modules)
     names = {spec.name for spec in registry.installed()}
-    assert {"espeak-ng", "silero-vad", "pocketsphinx", "faster-whisper"} <= names
+    assert {"espeak-ng", "silero-vad", "pocketsphinx", "faster-whisper", "repetition"} <= names
     assert not {"torch", "ctranslate2", "faster_whisper", "pocketsphinx"} & (set(sys.modules) - before)
 
 
