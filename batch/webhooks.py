@@ -9,8 +9,9 @@ import asyncio
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +61,7 @@ class Sender:
         self.allow_private = allow_private
         self._timeout_s = timeout_s
         self._tls = tls or _tls()
-        # Of its own: resolving can hang for as long as a user's name server likes.
-        self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
-        self._backend = _Checked(resolve or self._resolve, allow_private)
+        self._backend = _Checked(resolve or _Names(), allow_private)
 
     async def post(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
         """Send it; the answer's status counts once it has come, whatever becomes of its body. Never raises for it."""
@@ -82,16 +81,39 @@ class Sender:
                 await response.aclose()
             return Answer(response.status, _retry_after(response.headers) if response.status in _WAIT else 0.0)
 
-    def close(self) -> None:
-        """Forget the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _resolve(self, host: str, port: int) -> list[str]:
+class _Names:
+    """Asks the machine's resolver, which can hang for as long as a user's name server likes.
+
+    So it is asked in threads of its own that nobody joins, neither other work in the pool of the event loop nor the end
+    of the process.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_RESOLVERS)
+
+    async def __call__(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+        answer: asyncio.Future[list[str]] = loop.create_future()
+
+        def settle(found: list[str], error: OSError | None) -> None:
+            if not answer.done():
+                answer.set_result(found) if error is None else answer.set_exception(error)
+
+        def look() -> None:
+            found, failure = [], None
+            try:
+                found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+            except OSError as error:
+                failure = error
+            except UnicodeError:  # a label too long for DNS
+                failure = OSError("no host name")
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle, list(dict.fromkeys(found)), failure)
+
+        async with self._free:
+            threading.Thread(target=look, name="resolve", daemon=True).start()
+            return await answer
 
 
 class _Checked(httpcore.AsyncNetworkBackend):

@@ -11,7 +11,8 @@ from server.commands.terminal import CommandError, err
 from server.settings import SettingsError
 
 COMMANDS = (
-    "serve", "demo", "say", "transcribe", "listen", "users", "keys", "apps", "credits", "audit", "models", "doctor",
+    "serve", "worker", "demo", "say", "transcribe", "listen",
+    "users", "keys", "apps", "credits", "audit", "models", "doctor",
 )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """The batch half over a store, without a server: pipelines that do what a job's text says, and what must hold after it.
 
-A job's text is its script, words of ``name=value``: ``seconds`` it takes, ``steps`` of progress, ``fail`` (an error
-code, or "bug") for the first ``fails`` attempts, ``hang`` (seconds for which the first attempt hangs without a beat
-before it goes on). What it makes is a function of that text alone, so that every finished job can be checked.
+A job's text is its script, words of ``name=value``: ``seconds`` it takes (``first``: the first attempt), ``steps`` of
+progress, ``fail`` (an error code, or "bug") for the first ``fails`` attempts, ``hang`` (seconds for which the first
+attempt hangs without a beat before it goes on). What it makes is a function of that text alone, so that every finished
+job can be checked.
 """
 
 import asyncio
@@ -129,8 +130,8 @@ async def open_half(
             yield Half(
                 store=store, ledger=ledger, policies=Policies(store, now=now, tick=tick),
                 queue=queue,
-                artifacts=Artifacts(directory / "artifacts", store, now=now, choice=secrets.choice),
-                uploads=Uploads(directory / "uploads", store, now=now, choice=secrets.choice),
+                artifacts=Artifacts(directory, store, now=now, choice=secrets.choice),
+                uploads=Uploads(directory, store, now=now, choice=secrets.choice),
                 dispatch=dispatch, directory=directory, lease_s=lease_s, now=now, tick=tick,
             )  # fmt: skip
     finally:
@@ -151,9 +152,11 @@ def submission(
 async def scripted(work: Speaking, context: JobContext, tools: Tools) -> Produced:
     """Do what the script says."""
     text, script = work.lines[0].text, words(work)
-    steps = int(script.get("steps", "2"))
+    steps, seconds = int(script.get("steps", "2")), float(script.get("seconds", "0"))
+    if context.attempt == 1:
+        seconds = float(script.get("first", seconds))
     for step in range(steps):
-        await asyncio.sleep(float(script.get("seconds", "0")) / steps)
+        await asyncio.sleep(seconds / steps)
         context.progress((step + 1) / steps)
     if "fail" in script and context.attempt <= int(script.get("fails", "99")):
         if script["fail"] == "bug":
@@ -208,14 +211,11 @@ async def check_half(half: Half, user_id: int, jobs: dict[str, str], granted: in
 
 async def _no_file_left(half: Half) -> None:
     """A sweep two hours later leaves the files that rows name, and no directory of an attempt."""
-    for path in half.directory.rglob("*"):
-        if path.is_file() and "artifacts" in path.parts:
-            os.utime(path, (time.time() - 7200,) * 2)
-    for path in (half.directory / "artifacts" / "work").iterdir():
+    made, work = half.directory / "made", half.directory / "work"
+    for path in (*made.iterdir(), *work.iterdir()):
         os.utime(path, (time.time() - 7200,) * 2)
     await half.artifacts.sweep()
     async with half.store.read() as connection:
         named = set((await connection.execute(select(artifact.c.name))).scalars())
-    here = {path.name for path in (half.directory / "artifacts").rglob("*") if path.is_file()}
-    assert here == named
-    assert not list((half.directory / "artifacts" / "work").iterdir())
+    assert {path.name for path in made.iterdir()} == named
+    assert not list(work.iterdir())

@@ -164,7 +164,6 @@ async def test_what_is_delivered_verifies_and_comes_soon(mail: Post) -> None:
         await state_becomes(mail, "msg_2", State.DELIVERED)
     secret = (await mail.secrets.of(mail.user)).current
     Verifier(secret).verify(receiver.heard[0].body, receiver.heard[0].headers)
-    sender.close()
 
 
 async def test_one_receiver_that_never_answers_holds_up_nobody_else(store: Store, mail: Post) -> None:
@@ -182,7 +181,6 @@ async def test_one_receiver_that_never_answers_holds_up_nobody_else(store: Store
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert not [sent for sent in await mail.outbox.take(99, per_user=99) if sent.attempt != 1], "given back"
-    sender.close()
 
 
 async def test_a_delivery_at_least_once_even_if_its_sender_dies_after_sending(mail: Post) -> None:
@@ -196,7 +194,6 @@ async def test_a_delivery_at_least_once_even_if_its_sender_dies_after_sending(ma
         again = next(one for one in await mail.outbox.take(9, per_user=9) if one.id == "msg_2")
         assert await mail.deliveries(sender).attempt(again) is State.DELIVERED
         assert [heard.headers["webhook-id"] for heard in receiver.heard] == ["msg_2", "msg_2"]
-        sender.close()
 
 
 async def storm(mail: Post, count: int, seed: int) -> Receiver:
@@ -218,7 +215,6 @@ async def storm(mail: Post, count: int, seed: int) -> Receiver:
                         attempts.create_task(deliveries.attempt(sent))
                 mail.clock.time += 0 if taken else 3600
             assert tasks
-    sender.close()
     return receiver
 
 

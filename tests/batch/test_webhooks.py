@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpcore
@@ -21,10 +21,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-def sender() -> Iterator[Sender]:
-    sender = Sender(allow_private=True, timeout_s=0.5)
-    yield sender
-    sender.close()
+def sender() -> Sender:
+    return Sender(allow_private=True, timeout_s=0.5)
 
 
 async def send(sender: Sender, url: str, body: bytes = b"{}") -> Answer:
@@ -125,7 +123,6 @@ async def test_a_name_that_resolves_to_a_private_address_is_never_called(receive
         sender = Sender(timeout_s=0.5, resolve=resolver)
         assert await send(sender, receiver.url("/200", "rebound.example")) == Answer(0)
         assert resolver.asked == 1
-        sender.close()
     assert receiver.connections == 0
 
 
@@ -146,7 +143,6 @@ async def test_a_name_is_resolved_once_so_that_it_cannot_change_between_judging_
     assert tried == ["93.184.215.14"] and resolver.asked == 1
     assert await send(sender, receiver.url("/200", "rebound.example")) == Answer(0)  # the next attempt asks anew
     assert tried == ["93.184.215.14"] and resolver.asked == 2
-    sender.close()
 
 
 async def test_a_redirect_inside_is_not_followed(receiver: Receiver, sender: Sender) -> None:
@@ -158,7 +154,6 @@ async def test_a_redirect_inside_is_not_followed(receiver: Receiver, sender: Sen
 async def test_several_addresses_are_tried_in_turn(receiver: Receiver) -> None:
     sender = Sender(allow_private=True, timeout_s=2.0, resolve=Resolver(["127.0.0.2", "::1", "127.0.0.1"]))
     assert await send(sender, receiver.url("/200", "several.example")) == Answer(200)
-    sender.close()
 
 
 async def test_tls_demands_the_certificate_of_the_name_although_an_address_is_connected_to(tmp_path: Path) -> None:
@@ -168,8 +163,6 @@ async def test_tls_demands_the_certificate_of_the_name_although_an_address_is_co
         sender = Sender(allow_private=True, timeout_s=5.0, resolve=Resolver(["127.0.0.1"]), tls=trusting)
         for host, status in (("hooks.example", 200), ("other.example", 0)):
             assert await send(sender, f"https://{host}:{receiver.port}/200") == Answer(status)
-        sender.close()
         strict = Sender(allow_private=True, timeout_s=5.0, resolve=Resolver(["127.0.0.1"]))
         assert await send(strict, f"https://hooks.example:{receiver.port}/200") == Answer(0), "nobody vouches for it"
-        strict.close()
         assert [heard.headers["host"] for heard in receiver.heard] == [f"hooks.example:{receiver.port}"]

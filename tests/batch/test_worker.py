@@ -220,7 +220,7 @@ async def test_a_drain_finishes_what_is_nearly_done_and_gives_back_the_rest(half
     states = [await half.queue.get(user, job.id) for job in (short, long, later)]
     assert [state.status for state in states] == [Status.COMPLETED, Status.QUEUED, Status.QUEUED]
     assert states[1].failures == 0 and states[1].worker == ""
-    assert not list((half.directory / "artifacts" / "work").iterdir())
+    assert not list((half.directory / "work").iterdir())
 
 
 async def test_a_worker_that_is_cancelled_gives_back_everything(half: Half) -> None:

@@ -1,0 +1,105 @@
+"""S9, the jobs' part: a worker process is told to stop, told twice, or killed, with 20 jobs under way."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from batch.jobs import Status
+from server.settings import child_environment
+from tests.batch.half import Half, check_half, open_half
+from tests.chaos.world import ROOT
+from tests.databases import sqlite_only
+
+LEASE_S = "1.5"
+
+
+@asynccontextmanager
+async def worker_process(
+    data: Path, url: str, *, drain_timeout: str, concurrency: int = 20
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A ready worker, killed at the end if it is still there."""
+    environment = child_environment(database=url, drain_timeout=drain_timeout, lease_seconds=LEASE_S)
+    with (data / "worker.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.chaos.scripted_worker", "--data", str(data), "--concurrency", str(concurrency),
+            cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=log,
+        )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            assert await process.stdout.readline() == b"ready\n", (data / "worker.log").read_text()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@asynccontextmanager
+async def twenty(url: str, directory: Path) -> AsyncIterator[tuple[Half, int, dict[str, str]]]:
+    """Twenty jobs, half of them short."""
+    async with open_half(url, directory, lease_s=float(LEASE_S)) as half:
+        user = await half.user()
+        scripts = [f"n={n} seconds=0.2 first={1 if n % 2 else 600} steps=8" for n in range(20)]
+        yield half, user, {(await half.submit(user, script)).id: script for script in scripts}
+
+
+async def all_begun(half: Half) -> None:
+    async with asyncio.timeout(60):
+        while (await half.queue.counts())[Status.QUEUED]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def ends(process: asyncio.subprocess.Process, within: float) -> int:
+    async with asyncio.timeout(within):
+        return await process.wait()
+
+
+async def restarted(half: Half, user: int, jobs: dict[str, str], data: Path, url: str) -> None:
+    """Another process does the rest; nothing is lost, nothing is done twice."""
+    async with worker_process(data, url, drain_timeout="5") as process, asyncio.timeout(60):
+        while await half.unfinished():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert await ends(process, 15) == 0
+    assert await check_half(half, user, jobs) == {Status.COMPLETED: 20}
+
+
+@sqlite_only
+async def test_told_to_stop_it_finishes_what_it_can_and_gives_back_the_rest(database_url: str, tmp_path: Path) -> None:
+    async with twenty(database_url, tmp_path / "files") as (half, user, jobs):
+        async with worker_process(tmp_path, database_url, drain_timeout="6") as process:
+            await all_begun(half)
+            process.send_signal(signal.SIGTERM)
+            assert await ends(process, 20) == 0
+        counts = await half.queue.counts()
+        assert counts[Status.QUEUED] == 10 and sum(counts.values()) == 10
+        assert {(await half.queue.get(user, job_id)).failures for job_id in jobs} == {0}
+        await restarted(half, user, jobs, tmp_path, database_url)
+
+
+@sqlite_only
+async def test_told_twice_it_gives_everything_back_at_once(database_url: str, tmp_path: Path) -> None:
+    async with twenty(database_url, tmp_path / "files") as (half, user, jobs):
+        async with worker_process(tmp_path, database_url, drain_timeout="600") as process:
+            await all_begun(half)
+            process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            assert await ends(process, 10) == 0
+        counts = await half.queue.counts()
+        assert counts[Status.QUEUED] == sum(counts.values()) >= 10
+        await restarted(half, user, jobs, tmp_path, database_url)
+
+
+@sqlite_only
+async def test_killed_it_loses_no_job(database_url: str, tmp_path: Path) -> None:
+    async with twenty(database_url, tmp_path / "files") as (half, user, jobs):
+        async with worker_process(tmp_path, database_url, drain_timeout="20") as process:
+            await all_begun(half)
+            process.kill()
+            await process.wait()
+        await restarted(half, user, jobs, tmp_path, database_url)
