@@ -12,7 +12,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from sqlalchemy import RowMapping, func, select, update
 from accounts.schema import artifact, job
 from accounts.secrets import ALPHABET
 from accounts.store import Store
-from batch.disk import Watermark, commit_file, room_needed
+from batch.disk import Watermark, commit_file, older_than, room_needed
 from batch.jobs import CLAIMED
 from protocol.errors import Code, VoiceError
 from protocol.work import Made
@@ -130,7 +130,7 @@ class Artifacts:
     async def temporary(self, job_id: str, attempt: int) -> AsyncIterator[Path]:
         """An empty directory for one attempt of a job, on the disk its files will be published on; gone afterwards.
 
-        STORAGE_FULL when that disk is too full to begin.
+        STORAGE_FULL when that disk is too full to begin, and when it fills up within.
         """
         if not _ATTEMPT.fullmatch(f"{job_id}.{attempt}"):
             raise ValueError(f"no job is called {job_id!r}")
@@ -139,7 +139,8 @@ class Artifacts:
         with room_needed():
             await asyncio.to_thread(_fresh, directory)
         try:
-            yield directory
+            with room_needed():
+                yield directory
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, True)
 
@@ -167,14 +168,17 @@ class Artifacts:
                 for file, each in zip(files, made, strict=True):
                     await asyncio.to_thread(commit_file, file.path, self._made / each.name)
         except BaseException:
-            await self.discard(made)
+            await self._unlink([each.name for each in made])
             raise
         return tuple(made)
 
     async def discard(self, artifacts: Sequence[Artifact]) -> None:
-        """Remove files that were published for nothing: another attempt finished first."""
-        for each in artifacts:
-            await asyncio.to_thread((self._made / each.name).unlink, True)
+        """Remove files that were published for nothing: another attempt finished first.
+
+        Those that do have a row stay: then it was this attempt that finished, and only the news of it was lost.
+        """
+        names = [each.name for each in artifacts]
+        await self._unlink(set(names) - await self._known(names))
 
     # -- finding
 
@@ -241,29 +245,35 @@ class Artifacts:
                 names = list((await connection.execute(query)).scalars())
             if not names:
                 return count
-            for name in names:
-                await asyncio.to_thread((self._made / name).unlink, True)
+            await self._unlink(names)
             async with self._store.write() as connection:
                 await connection.execute(update(artifact).where(artifact.c.name.in_(names)).values(removed_at=now))
             count += len(names)
 
     async def _sweep_orphans(self) -> int:
-        old, count = await asyncio.to_thread(_older_than, self._made, self._now() - _ORPHAN_S), 0
+        old, count = await asyncio.to_thread(older_than, self._made, self._now() - _ORPHAN_S), 0
         for at in range(0, len(old), _AT_ONCE):
-            names = old[at : at + _AT_ONCE]
-            async with self._store.read() as connection:
-                query = select(artifact.c.name).where(artifact.c.name.in_(names), artifact.c.removed_at.is_(None))
-                known = set((await connection.execute(query)).scalars())
-            for name in set(names) - known:
-                await asyncio.to_thread((self._made / name).unlink, True)
-                count += 1
+            names = [path.name for path in old[at : at + _AT_ONCE]]
+            orphans = set(names) - await self._known(names)
+            await self._unlink(orphans)
+            count += len(orphans)
         return count
+
+    async def _known(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that have a row, and were not removed."""
+        query = select(artifact.c.name).where(artifact.c.name.in_(names), artifact.c.removed_at.is_(None))
+        async with self._store.read() as connection:
+            return set((await connection.execute(query)).scalars())
+
+    async def _unlink(self, names: Iterable[str]) -> None:
+        for name in names:
+            await asyncio.to_thread((self._made / name).unlink, True)
 
     async def _sweep_attempts(self) -> int:
         count = 0
-        for name in await asyncio.to_thread(_older_than, self._work, self._now() - _ORPHAN_S):
-            if not await self._running(name):
-                await asyncio.to_thread(shutil.rmtree, self._work / name, True)
+        for path in await asyncio.to_thread(older_than, self._work, self._now() - _ORPHAN_S):
+            if not await self._running(path.name):
+                await asyncio.to_thread(shutil.rmtree, path, True)
                 count += 1
         return count
 
@@ -297,8 +307,3 @@ def _open_regular(path: Path) -> BinaryIO:
         return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
     except OSError as error:
         raise FileNotFoundError(error.errno, error.strerror) from error
-
-
-def _older_than(directory: Path, time: float) -> list[str]:
-    with os.scandir(directory) as entries:
-        return [entry.name for entry in entries if entry.stat(follow_symlinks=False).st_mtime < time]

@@ -1,5 +1,6 @@
 """Room on the disk: what is kept free, and what a disk that is full all the same means to a caller."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -67,3 +68,14 @@ def commit_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def older_than(directory: Path, time: float) -> list[Path]:
+    """What in a directory was last changed before ``time``; what vanishes meanwhile is not."""
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < time:
+                    found.append(Path(entry.path))
+    return found

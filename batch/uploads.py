@@ -5,7 +5,6 @@ A file arrives in ``incoming``. What a job is to work on is moved to ``kept``, o
 """
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from sqlalchemy import select
 from accounts.schema import job
 from accounts.secrets import ALPHABET
 from accounts.store import Store
-from batch.disk import Watermark, commit_file, room_needed
+from batch.disk import Watermark, commit_file, older_than, room_needed
 from batch.jobs import UNFINISHED
 from protocol.errors import Code, VoiceError
 
@@ -111,8 +110,8 @@ class Uploads:
     async def sweep(self) -> int:
         """Remove what was left behind: by clients and servers that vanished, and by jobs that have ended."""
         now = self._now()
-        old = await asyncio.to_thread(_older_than, self._incoming, now - _UNADOPTED_S)
-        kept = await asyncio.to_thread(_older_than, self._kept, now - _UNNAMED_S)
+        old = await asyncio.to_thread(older_than, self._incoming, now - _UNADOPTED_S)
+        kept = await asyncio.to_thread(older_than, self._kept, now - _UNNAMED_S)
         needed = await self._needed() if kept else set()
         left = [*old, *(path for path in kept if path.name not in needed)]
         for path in left:
@@ -132,8 +131,3 @@ def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError("no upload is called that")
     return name
-
-
-def _older_than(directory: Path, time: float) -> list[Path]:
-    with os.scandir(directory) as entries:
-        return [Path(entry.path) for entry in entries if entry.stat(follow_symlinks=False).st_mtime < time]

@@ -233,10 +233,19 @@ async def test_files_without_a_row_are_swept_after_an_hour(
 
 
 async def test_what_lost_against_another_attempt_is_discarded(files: Artifacts, store: Store, tmp_path: Path) -> None:
-    made = await published(files, store, output(tmp_path, "a.wav"))
+    user = await make_user(store)
+    job_id, outputs = await make_job(store, user), [output(tmp_path, "a.wav")]
+    made = await files.publish(outputs, kind="tts", job_id=job_id, user_id=user, lifetime_s=DAY)
     await files.discard(made)
     await files.discard(made)
     assert not places(tmp_path / "artifacts")
+
+
+async def test_what_won_is_not_discarded_by_mistake(files: Artifacts, store: Store, tmp_path: Path) -> None:
+    """Found by reading: the commit came through, its confirmation did not, and asked again the fence said no."""
+    made = await published(files, store, output(tmp_path, "a.wav"))
+    await files.discard(made)
+    assert await contents(files, made[0].name) == b"sound"
 
 
 # -- attempts ----------------------------------------------------------------------------------------
@@ -320,9 +329,10 @@ async def test_a_full_disk_stops_work_and_more_room_lets_it_go_on(store: Store, 
     """R6: no half file is served, and nothing has to be started again."""
     with small_disk(tmp_path / "disk", 600) as disk:
         files = artifacts_in(disk, store, clock)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(VoiceError) as caught:
             async with files.temporary("job1", 1) as directory:
                 (directory / "a.wav").write_bytes(bytes(1024 * 1024))
+        assert caught.value.code is Code.STORAGE_FULL
         assert not places(disk)
         async with files.temporary("job1", 2) as directory:
             grow(disk, 4000)
