@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-nightly check lint lock loadtest checkpoint clean
+.PHONY: help serve demo test test-postgres test-nightly check lint lock loadtest checkpoint clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -62,6 +62,9 @@ test: $(VENV)/.system ## set up and run every check and test
 
 test-nightly: $(VENV)/.system ## the tests with counts that take minutes
 	$(BIN)/pytest -n $(WORKERS) -m nightly
+
+test-postgres: $(VENV)/.system ## the tests with every server they start over Postgres and Redis
+	$(BIN)/python -m tests.on_postgres -n $(WORKERS) -m "not nightly"
 
 lint: $(VENV)/.dev ## style and types only
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import pytest
 from loadtest.recordings import CHECKPOINT
 from loadtest.subject import Subject, running
 from tests.databases import database_url, postgres, redis_process, redis_server, store
+from tests.on_postgres import store_settings
 
 __all__ = ["database_url", "live", "postgres", "redis_process", "redis_server", "repository", "store"]
 
@@ -24,7 +25,9 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def live() -> Iterator[Subject]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """A real server process with the demonstration recogniser, for all tests of this worker that only talk to it."""
-    with running(environment={"VOXLINE_WHISPER_MODEL": str(CHECKPOINT), "VOXLINE_ANONYMOUS_PER_DAY": "0"}) as subject:
+    store_of_its_own = store_settings(tmp_path_factory.mktemp("live"))
+    settings = {"whisper_model": str(CHECKPOINT), "anonymous_per_day": "0", **store_of_its_own}
+    with running(environment={f"VOXLINE_{name.upper()}": value for name, value in settings.items()}) as subject:
         yield subject

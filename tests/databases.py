@@ -35,20 +35,26 @@ postgres_only = pytest.mark.parametrize("database_url", ["postgres"], indirect=T
 _START_S, _STOP_S = 30, 15
 _TEMPLATE = "voxline_template"
 _OWNER = "voxline"
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=100",
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB",
          "listen_addresses=", "autovacuum=off", "max_wal_size=1GB")  # fmt: skip
 
 
 class Postgres:
     """A Postgres server on a Unix socket, as a user who may run one (it refuses root)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, connections: int = 100) -> None:
         self._directory = _own_directory("postgres")
+        self._settings = (*_FAST, f"max_connections={connections}")
         self._user = _unprivileged()
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             shutil.chown(self._directory, self._user)
+
+    @property
+    def directory(self) -> Path:
+        """Where its socket is."""
+        return self._directory
 
     def start(self) -> None:
         """Make a cluster, start it, and make the template that every test's database is copied from."""
@@ -59,7 +65,7 @@ class Postgres:
             user=self._user, cwd=self._directory, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
-        options = [part for setting in _FAST for part in ("-c", setting)]
+        options = [part for setting in self._settings for part in ("-c", setting)]
         with (self._directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [programs / "postgres", "-D", self._directory / "data", "-k", self._directory, *options],

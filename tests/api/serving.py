@@ -89,7 +89,7 @@ def serve(data: Path, **settings: str) -> Iterator[Api]:
     """A server with the demonstration recogniser and room for what tests send."""
     chosen = {"whisper_model": str(CHECKPOINT), "webhook_allow_private": "true", "connections_per_address": "0"}
     with started(data, **{**chosen, **settings}) as running:
-        yield Api(running.base, f"sqlite+aiosqlite:///{data / 'voxline.db'}")
+        yield Api(running.base, running.database_url)
 
 
 def settled(client: httpx.Client, path: str) -> dict[str, Any]:

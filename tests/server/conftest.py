@@ -13,6 +13,8 @@ from threading import Timer
 
 import pytest
 
+from tests.on_postgres import store_settings
+
 _ROOT = Path(__file__).resolve().parents[2]
 _START_S, _STOP_S = 60, 30
 SHOWN_ONCE = re.compile(r"^  (sk-ov-\w+)$", re.MULTILINE)
@@ -25,6 +27,7 @@ class Started:
     process: subprocess.Popen[str]
     data: Path
     banner: str
+    database_url: str
 
     @property
     def base(self) -> str:
@@ -61,6 +64,8 @@ def environment(**settings: str) -> dict[str, str]:
 @contextmanager
 def started(data: Path, **settings: str) -> Iterator[Started]:
     """``voxline serve`` on a free port, killed at the end if it still runs."""
+    settings = {**store_settings(data), **settings}
+    database_url = settings.get("database", f"sqlite+aiosqlite:///{data / 'voxline.db'}")
     with (data / "server.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(data)],
@@ -76,7 +81,7 @@ def started(data: Path, **settings: str) -> Iterator[Started]:
             assert line, f"the server did not start:\n{(data / 'server.log').read_text()}"
             banner += line
         watchdog.cancel()
-        yield Started(process, data, banner)
+        yield Started(process, data, banner, database_url)
     finally:
         watchdog.cancel()
         if process.poll() is None:

@@ -38,7 +38,7 @@ def site(data: Path, **settings: str) -> Iterator[Site]:
     """A server, and an administrator who can log in."""
     with started(data, **{"connections_per_address": "0", **settings}) as running:
         admin = "admin@example.com"
-        asyncio.run(_make_admin(f"sqlite+aiosqlite:///{data / 'voxline.db'}", admin))
+        asyncio.run(_make_admin(running.database_url, admin))
         yield Site(running.base, admin)
 
 
