@@ -1,20 +1,29 @@
 """Segments of a transcript as SRT, WebVTT, plain text or JSON.
 
-Long segments are cut into cues a person can read: at most ``MAX_CHARACTERS`` in two lines and ``MAX_SECONDS`` each,
-with the times of the words where they are known and a share by length where they are not.
+Long segments are cut into cues a person can read: two lines of at most ``LINE`` characters and ``MAX_SECONDS`` each,
+cut where a sentence ends, a breath is taken or a clause ends, with the times of the words where they are known and a
+share by length where they are not.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
+from itertools import pairwise
 
 from protocol.events import Word
 
-MAX_CHARACTERS = 84
+LINE = 42  # characters
+MAX_CHARACTERS = 2 * LINE
 MAX_SECONDS = 7.0
-_LINE = 42
+_MIN_SECONDS = 1.0  # a cue is shown for so long, unless the next one comes sooner
+_BREAK_FROM = 0.4  # of the most a cue could hold: from here on a good place ends it
+_BREATH_S = 0.3  # a pause that is a good place for a cue to end
+_SENTENCE_ENDS = ".!?…。！？"
+_CLAUSE_ENDS = ",;:，、；："
+_QUOTES = "\"'”’»)]"
+_SENTENCE_PAUSE_S = 1.0  # a pause that ends a sentence whatever its words
 _WIDE = 0x2E80  # from here on (CJK) text has no spaces to break at
 
 
@@ -48,7 +57,7 @@ class Transcript:
     @property
     def text(self) -> str:
         """The segments as running text."""
-        return " ".join(segment.text for segment in self.segments)
+        return _join([segment.text for segment in self.segments])
 
 
 def render(transcript: Transcript, form: SubtitleFormat) -> str:
@@ -94,8 +103,27 @@ def to_json(transcript: Transcript) -> str:
 
 
 def to_cues(segments: Iterable[Segment]) -> list[Segment]:
-    """Segments cut to readable length, empty ones left out, none ending before it starts."""
-    return [cue for segment in segments for cue in _cut(segment)]
+    """Segments cut to readable length, empty ones left out, none ending before it starts, none gone at once."""
+    cues = [cue for segment in segments for cue in _cut(segment)]
+    for index, (cue, after) in enumerate(pairwise(cues)):
+        end = min(cue.start + _MIN_SECONDS, after.start)
+        if end > cue.end:
+            cues[index] = replace(cue, end=end)
+    return cues
+
+
+def sentences(segment: Segment) -> Iterator[Segment]:
+    """A segment's sentences, where the times of its words are known; else the segment as it is."""
+    if _join_words(segment.words) != _one_line(segment.text):
+        yield segment
+        return
+    begin = 0
+    for index, word in enumerate(segment.words, 1):
+        last = index == len(segment.words)
+        if last or _ends(word, _SENTENCE_ENDS) or segment.words[index].start - word.end >= _SENTENCE_PAUSE_S:
+            words = segment.words[begin:index]
+            yield Segment(words[0].start, max(words[-1].end, words[0].start), _join_words(words), words)
+            begin = index
 
 
 def _cut(segment: Segment) -> Iterator[Segment]:
@@ -105,19 +133,55 @@ def _cut(segment: Segment) -> Iterator[Segment]:
         end = begin + 1
         while end < len(pieces) and _readable(pieces[begin : end + 1]):
             end += 1
+        if end < len(pieces):
+            end = _good_end(pieces, begin, end)
         part = pieces[begin:end]
-        yield Segment(part[0].start, max(part[-1].end, part[0].start), _join(part), tuple(part))
+        yield Segment(part[0].start, max(part[-1].end, part[0].start), _join_words(part), tuple(part))
         begin = end
 
 
+def _good_end(words: Sequence[Word], begin: int, most: int) -> int:
+    """Where to end a cue that begins with a word and could hold those up to ``most``: as late as there is a reason."""
+    enough = _BREAK_FROM * len(_join_words(words[begin:most]))
+
+    def reason(end: int) -> int:
+        last = words[end - 1]
+        if _ends(last, _SENTENCE_ENDS):
+            return 3
+        if words[end].start - last.end >= _BREATH_S:
+            return 2
+        return 1 if _ends(last, _CLAUSE_ENDS) else 0
+
+    possible = [end for end in range(begin + 1, most + 1) if len(_join_words(words[begin:end])) >= enough]
+    return max(possible, key=lambda end: (reason(end), end))
+
+
+def _ends(word: Word, marks: str) -> bool:
+    return word.text.strip().rstrip(_QUOTES).endswith(tuple(marks))
+
+
 def _readable(words: Sequence[Word]) -> bool:
-    return len(_join(words)) <= MAX_CHARACTERS and words[-1].end - words[0].start <= MAX_SECONDS
+    return _fits(_join_words(words)) and words[-1].end - words[0].start <= MAX_SECONDS
+
+
+def _fits(text: str) -> bool:
+    """It can be shown in two lines."""
+    return len(text) <= LINE or any(first <= LINE and len(text) - second <= LINE for first, second in _breaks(text))
+
+
+def _breaks(text: str) -> Iterator[tuple[int, int]]:
+    """Where a line may end and the next begin: at spaces, and between characters of scripts without them."""
+    for at in range(1, len(text)):
+        if text[at] == " ":
+            yield at, at + 1
+        elif ord(text[at]) >= _WIDE and ord(text[at - 1]) >= _WIDE:
+            yield at, at
 
 
 def _timed_words(segment: Segment) -> list[Word]:
     """The words of a segment with times: the engine's own, or a share of the segment by their length."""
     text = _one_line(segment.text)
-    if segment.words and _join(segment.words) == text:
+    if segment.words and _join_words(segment.words) == text:
         return list(segment.words)
     parts = _split(text)
     total, position, words = sum(map(len, parts)), 0, []
@@ -130,34 +194,35 @@ def _timed_words(segment: Segment) -> list[Word]:
 
 
 def _split(text: str) -> list[str]:
-    """Words; in scripts without spaces, characters. A word longer than a cue is cut."""
+    """Words; in scripts without spaces, characters. A word longer than a line is cut."""
     parts = []
     for word in text.split():
-        step = 1 if any(ord(character) >= _WIDE for character in word) else MAX_CHARACTERS
+        step = 1 if any(ord(character) >= _WIDE for character in word) else LINE
         parts += [word[at : at + step] for at in range(0, len(word), step)]
     return parts
 
 
-def _join(words: Sequence[Word]) -> str:
-    """Words as text: a space between two unless both sides of it are of a script without spaces."""
+def _join_words(words: Sequence[Word]) -> str:
+    return _join([word.text for word in words])
+
+
+def _join(parts: Iterable[str]) -> str:
+    """Parts as text: a space between two unless both sides of it are of a script without spaces."""
     text = ""
-    for word in words:
-        piece = word.text.strip()
+    for part in parts:
+        piece = part.strip()
         spaced = not (text and piece and ord(text[-1]) >= _WIDE and ord(piece[0]) >= _WIDE)
         text += f" {piece}" if text and spaced else piece
     return text
 
 
 def _two_lines(text: str) -> str:
-    """Text broken near its middle when it is too long for one line."""
-    if len(text) <= _LINE:
+    """Text broken in two, as evenly as can be, when it is too long for one line."""
+    breaks = list(_breaks(text)) if len(text) > LINE else []
+    if not breaks:
         return text
-    middle = len(text) // 2
-    spaces = [at for at, character in enumerate(text) if character == " "]
-    if not spaces:
-        return f"{text[:middle]}\n{text[middle:]}" if ord(text[middle]) >= _WIDE else text
-    at = min(spaces, key=lambda position: abs(position - middle))
-    return f"{text[:at]}\n{text[at + 1 :]}"
+    first, second = min(breaks, key=lambda at: max(at[0], len(text) - at[1]))
+    return f"{text[:first]}\n{text[second:]}"
 
 
 def _one_line(text: str) -> str:

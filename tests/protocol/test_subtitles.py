@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.events import Word
-from protocol.subtitles import MAX_CHARACTERS, MAX_SECONDS, Segment, SubtitleFormat, Transcript, render, to_cues, to_srt
+from protocol.subtitles import (
+    LINE,
+    MAX_CHARACTERS,
+    MAX_SECONDS,
+    Segment,
+    SubtitleFormat,
+    Transcript,
+    render,
+    sentences,
+    to_cues,
+    to_srt,
+)
 
 HELLO = Segment(0.5, 2.25, "Hello there.", (Word("Hello", 0.5, 1.0), Word("there.", 1.2, 2.25)))
 LONG = " ".join(f"word{number:02}" for number in range(40))
@@ -67,6 +78,46 @@ def test_a_long_segment_is_cut_where_its_words_are() -> None:
     assert " ".join(cue.text for cue in cues) == LONG
     assert all(len(cue.text) <= MAX_CHARACTERS and cue.end - cue.start <= MAX_SECONDS for cue in cues)
     assert [cue.start for cue in cues] == [cue.words[0].start for cue in cues]
+
+
+def test_a_cue_ends_where_a_sentence_a_breath_or_a_clause_does() -> None:
+    text = "This is the first sentence of it. Then comes another, which goes on, and on for many words without end"
+    words = tuple(Word(part, at * 0.3, at * 0.3 + 0.25) for at, part in enumerate(text.split()))
+    cues = to_cues([Segment(0.0, 8.0, text, words)])
+    assert [cue.text for cue in cues] == [
+        "This is the first sentence of it.",
+        "Then comes another, which goes on, and on for many words without end",
+    ]
+    clauses = to_cues([Segment(0.0, 20.0, f"{text[33:].strip()} {text[33:].strip()}")])
+    assert clauses[0].text == "Then comes another, which goes on,"
+    plain = text.translate(str.maketrans("", "", ".,"))
+    breathing = [Word(it.text.strip(".,"), it.start + (at >= 9), it.end + (at >= 9)) for at, it in enumerate(words)]
+    assert to_cues([Segment(0.0, 9.0, plain, tuple(breathing))])[0].text.endswith("Then comes")
+
+
+def test_no_line_is_longer_than_can_be_read() -> None:
+    text = "a" * 30 + " " + "b" * 25 + " " + "c" * 25 + " " + "d" * 100
+    srt = to_srt(to_cues([Segment(0.0, 20.0, text)]))
+    assert max(map(len, srt.split("\n"))) <= LINE
+    assert "".join(text.split()) == "".join(line for line in srt.split("\n") if line.isalpha())
+
+
+def test_a_word_on_its_own_stays_for_a_moment() -> None:
+    cues = to_cues([Segment(1.0, 1.2, "Yes."), Segment(1.8, 1.9, "No."), Segment(5.0, 5.1, "Well.")])
+    assert [(cue.start, cue.end) for cue in cues] == [(1.0, 1.8), (1.8, 2.8), (5.0, 5.1)]
+
+
+def test_a_segment_is_told_sentence_by_sentence() -> None:
+    words = (Word("Hi.", 0, 1), Word("How", 1.1, 1.4), Word("so?", 1.4, 2), Word("I", 4, 4.1), Word("see", 4.1, 4.5))
+    told = list(sentences(Segment(0.0, 5.0, "Hi. How so? I see", words)))
+    assert [(it.start, it.end, it.text) for it in told] == [(0, 1, "Hi."), (1.1, 2, "How so?"), (4, 4.5, "I see")]
+    unknown = Segment(0.0, 5.0, "Hi. How so?")
+    assert list(sentences(unknown)) == [unknown]
+
+
+def test_running_text_of_a_script_without_spaces_has_none() -> None:
+    assert transcript(Segment(0, 1, "今天天气"), Segment(1, 2, "很好")).text == "今天天气很好"
+    assert transcript(Segment(0, 1, "Hi."), Segment(1, 2, "Ho.")).text == "Hi. Ho."
 
 
 def test_a_long_segment_without_word_times_shares_its_time_by_length() -> None:
