@@ -3,6 +3,7 @@
 Without this program the servers of the tests run over SQLite, and only the store's own tests use both.
 """
 
+import hashlib
 import os
 import subprocess
 import sys
