@@ -315,7 +315,7 @@ async def affordable(counter: Counter, submits: int) -> None:
 
 
 async def test_as_many_are_accepted_as_can_be_paid(counter: Counter) -> None:
-    for _ in range(2):
+    for _ in range(10):
         await affordable(counter, 50)
 
 
@@ -369,7 +369,7 @@ async def race(counter: Counter, ada: int) -> None:
     assert await counter.status(job_.id) is (Status.COMPLETED if done else Status.CANCELLED)
 
 
-@pytest.mark.parametrize("races", [60, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("races", [150, pytest.param(10_000, marks=pytest.mark.nightly)])
 async def test_cancel_races_claim_and_finish(counter: Counter, races: int) -> None:
     ada = await counter.person(races * PRICE)
     for _ in range(races):
