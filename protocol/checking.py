@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from protocol.errors import Code, VoiceError
 
@@ -72,7 +72,7 @@ def plain(text: str) -> str:
     return text.strip()
 
 
-Speakable = Annotated[str, AfterValidator(speakable)]
+Speakable = Annotated[str, AfterValidator(speakable), Field(json_schema_extra={"pattern": r"\S"})]
 Plain = Annotated[str, AfterValidator(plain)]
 
 
@@ -113,7 +113,7 @@ def _wanted(kind: str, context: Mapping[str, Any], bounds: Mapping[str, Any]) ->
 def _bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> Mapping[str, Any]:
     """What the schema says of a field of the model itself."""
     found = _properties(model).get(str(location[0]), {}) if len(location) == 1 else {}
-    return found if isinstance(found, dict) else {}
+    return next((one for one in found.get("anyOf", ()) if one != {"type": "null"}), found)
 
 
 @cache

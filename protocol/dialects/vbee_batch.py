@@ -100,7 +100,11 @@ Bitrate = Annotated[
 Speed = Annotated[str, BeforeValidator(_speed), WithJsonSchema({"type": list(_EITHER), "examples": ["1.0"]})]
 VoiceCode = Annotated[str, AfterValidator(plain), Field(min_length=1, max_length=100)]
 AppId = Annotated[str, AfterValidator(plain), Field(min_length=1, max_length=100)]
-CallbackUrl = Annotated[str, AfterValidator(_url), Field(min_length=1, max_length=MAX_URL)]
+CallbackUrl = Annotated[
+    str,
+    AfterValidator(_url),
+    Field(min_length=1, max_length=MAX_URL, json_schema_extra={"format": "uri", "pattern": "^https?://[^/?#\\s]"}),
+]
 
 
 class Sentence(BaseModel):

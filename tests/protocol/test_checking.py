@@ -20,6 +20,7 @@ class Form(BaseModel):
     count: int = Field(5, ge=1, le=9)
     share: float = Field(0.5, ge=0, le=1, allow_inf_nan=False)
     low: int = Field(5, ge=1)
+    perhaps: int | None = Field(None, ge=1, le=3)
     color: Literal["", "red", "blue"] = ""
     rows: list[Inner] = Field([], max_length=2, min_length=1)
     inner: Inner | None = None
@@ -50,6 +51,7 @@ def complaint(values: object) -> VoiceError:
         ({"share": "inf"}, "share must be a number from 0 to 1.", [0, 1]),
         ({"share": None}, "share must be a number from 0 to 1.", [0, 1]),
         ({"low": 0}, "low must be a number.", None),
+        ({"perhaps": 4}, "perhaps must be a number from 1 to 3.", [1, 3]),
         ({"color": "green"}, "color must be one of red, blue.", ["red", "blue"]),
         ({"rows": 5}, "rows must be a list.", None),
         ({"rows": []}, "rows must be a list of at least 1.", None),

@@ -3,12 +3,14 @@
 from typing import Literal, TypeVar
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from protocol.checking import Plain
 from protocol.dialects.studio.form_fields import Language, LenientBool, StrictBool, StudioForm
 from protocol.work import Separating, Transcribing
 
 SYNC_SECONDS = 120.0  # A37: longer recordings are never waited for
+NotGiven = SkipJsonSchema[None]  # a form has no null
 T = TypeVar("T")
 OutputFormat = Literal["json", "srt", "vtt", "txt"]
 
@@ -44,9 +46,9 @@ class TranscribeV2Form(StudioForm):
 
     language: Language = Field("auto", description="The language spoken, by name or code; auto = find out.")
     output_format: OutputFormat = Field("json", description="Subtitles (srt) are made in any case.")
-    beam_size: int | None = Field(None, ge=1, le=20, description="1 = fastest, 5 = balanced, 10 = best.")
-    temperature: float | None = Field(None, ge=0.0, le=1.0, allow_inf_nan=False, description="0 = the likeliest words.")
-    initial_prompt: Plain | None = Field(None, max_length=2000, description="Names and terms to expect.")
+    beam_size: int | NotGiven = Field(None, ge=1, le=20, description="1 = fastest, 5 = balanced, 10 = best.")
+    temperature: float | NotGiven = Field(None, ge=0.0, le=1.0, allow_inf_nan=False, description="0 = likeliest words.")
+    initial_prompt: Plain | NotGiven = Field(None, max_length=2000, description="Names and terms to expect.")
     vad_filter: LenientBool = Field(None, description="Leave out silence. true, false, 1, 0, yes or no; else ignored.")
     word_timestamps: LenientBool = Field(
         None, description="Times of words. true, false, 1, 0, yes or no; else ignored."
