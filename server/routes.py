@@ -5,6 +5,7 @@ Shapes come from the dialects; a 404, 405 or 500 wears the envelope of the diale
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -78,6 +79,7 @@ def _others(
     parts: Parts, more: Sequence[BaseRoute], missing: Callable[[Request], Awaitable[Response]] | None
 ) -> Asgi:
     routes = Routes(parts)
+    tell = partial(error_response, vbee_http_errors=parts.settings.vbee_http_errors)
     table = [
         *map(Route, PROBE_PATHS, (routes.healthz, routes.readyz, routes.metrics)),
         Route("/health", routes.health),
@@ -88,18 +90,20 @@ def _others(
         *more,
     ]
 
+    async def failed(request: Request, error: VoiceError) -> Response:
+        return tell(request.url.path, error)
+
+    async def broken(request: Request, _error: Exception) -> Response:  # a bug; the application logs it
+        return tell(request.url.path, INTERNAL)
+
     async def refused(request: Request, error: HTTPException) -> Response:
         person = "text/html" in request.headers.get("accept", "") and error.status_code == 404
-        return await missing(request) if missing is not None and person else _refused(request, error)
+        return await missing(request) if missing is not None and person else _refused(request, error, tell)
 
-    handlers = {VoiceError: _failed, HTTPException: refused, ClientGone: _left, Exception: _broken}
+    handlers = {VoiceError: failed, HTTPException: refused, ClientGone: _left, Exception: broken}
     app = Starlette(routes=table, exception_handlers=handlers)  # type: ignore[arg-type]
     app.router.redirect_slashes = False  # X2: a 307 loses the body of a streamed upload
     return app
-
-
-async def _failed(request: Request, error: VoiceError) -> Response:
-    return error_response(request.url.path, error)
 
 
 async def _left(_request: Request, _error: Exception) -> Response:
@@ -107,19 +111,14 @@ async def _left(_request: Request, _error: Exception) -> Response:
     return Response(status_code=499)
 
 
-async def _broken(request: Request, _error: Exception) -> Response:
-    """A bug; the application logs it, the client learns nothing of it."""
-    return error_response(request.url.path, INTERNAL)
-
-
-def _refused(request: Request, error: HTTPException) -> Response:
+def _refused(request: Request, error: HTTPException, tell: Callable[[str, VoiceError], Response]) -> Response:
     """What the router itself refuses."""
     code = _STATUS_CODES.get(error.status_code, Code.BAD_REQUEST)
     what = {
         Code.NOT_FOUND: f"There is nothing at {request.url.path}.",
         Code.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {request.url.path}.",
     }.get(code, error.detail)
-    response = error_response(request.url.path, VoiceError(code, what))
+    response = tell(request.url.path, VoiceError(code, what))
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response

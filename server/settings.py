@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = Field(
         default=False, description="Deliver webhooks to private addresses too; for a trusted network only."
     )
+    vbee_http_errors: bool = Field(
+        default=True, description="Errors of the Vbee API (B) have HTTP statuses of their own; off: 200 and `status` 0."
+    )
     registration: bool = Field(default=True, description="Anybody may make an account at `/register`.")
     secure_cookies: Literal["auto", "on", "off"] = Field(
         default="auto", description="`Secure` log-in cookies: `auto` sets it where `public_url` is https."

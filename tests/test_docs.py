@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.dialects import stt_ai
+from protocol.dialects import stt_ai, vbee_batch
+from protocol.dialects.studio import errors as studio_errors
 from protocol.errors import Code
 from protocol.pricing import PriceTable, Rounding, Unit, source
 from server.settings import settings_table
@@ -32,7 +33,21 @@ def prices_table() -> str:
     return "\n".join(rows)
 
 
+def studio_errors_table() -> str:
+    """Every error of seed A's API."""
+    rows = ["| code | status |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{code.value}` | {studio_errors.ERRORS[code]} |" for code in Code)])
+
+
+def vbee_errors_table() -> str:
+    """Every error of seed B's API."""
+    rows = ["| error_code | status |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{code.name}` | {vbee_batch.ERRORS[code]} |" for code in Code)])
+
+
 TABLES = {
+    ("docs/studio-api.md", "studio-errors"): studio_errors_table,
+    ("docs/vbee-api.md", "vbee-errors"): vbee_errors_table,
     ("README.md", "settings"): settings_table,
     ("docs/streaming.md", "errors"): errors_table,
     ("docs/billing.md", "prices"): prices_table,
