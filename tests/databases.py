@@ -124,8 +124,8 @@ class Redis:
         return f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        """Start it, empty; nothing when it runs."""
-        if self._process is not None:
+        """Start it, empty; nothing when it runs. It ends with the thread that starts it."""
+        if self._process is not None and self._process.poll() is None:
             return
         program = shutil.which("redis-server")
         assert program, "no redis-server here; Debian's package is called redis-server"
