@@ -22,7 +22,7 @@ from batch.deliveries import Deliveries
 from batch.dispatch import LocalDispatch, open_dispatch
 from batch.media import MediaReader
 from batch.outbox import Outbox
-from batch.pipelines import dub, speak
+from batch.pipelines import dub, speak, transcribe
 from batch.pipelines.base import Tools
 from batch.queue import Queue
 from batch.signing import WebhookSecrets
@@ -45,6 +45,7 @@ _SWEEP_S = 300.0
 CRAFTS: Mapping[str, Craft] = {
     "speak": Craft("tts", speak.run),
     "dub": Craft("srt2voice", dub.run),
+    "transcribe": Craft("stt", transcribe.run),
 }
 
 
