@@ -9,6 +9,7 @@ first text a session has no speaker, no encoder and no buffer: an idle connectio
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,10 @@ from stream.pacing import Pacer
 from stream.socket import Disconnected, Outbox, SendTimeout, Socket
 
 KIND = "speak"
+
+# Sound that is sent before anything else gets a turn. What a client is ahead of its playback takes ten times as long
+# to send as the sound it begins with: when many begin at one moment, all should have that first.
+BURST = 2
 
 _log = logging.getLogger(__name__)
 
@@ -292,8 +297,10 @@ class Talking:
             return
         now = self._shared.now()
         speaker.tick(now)
-        while self._outbox.empty and (outcome := speaker.take(now)) is not None:
+        burst = BURST if self._paced and not self._draining else math.inf
+        while self._outbox.empty and burst and (outcome := speaker.take(now)) is not None:
             if type(outcome) is Speech:
+                burst -= 1
                 self._session.extend(now)
                 if self._asked_at is not None:
                     self._shared.meter.first_audio(now - self._asked_at)
@@ -315,6 +322,10 @@ class Talking:
             self._sleep(speaker.due(now))
         else:
             self._stalled = True
+
+    @property
+    def _paced(self) -> bool:
+        return self._config is not None and self._config.pace
 
     def _sent(self) -> None:
         """The transport takes data again, once what it was full of has gone."""

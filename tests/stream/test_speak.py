@@ -20,10 +20,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from protocol.audio import alaw_decode, mulaw_decode
 from protocol.errors import Code, VoiceError
+from protocol.events import SpeakOutcome, Speech
 from protocol.session import Limits, Session
-from protocol.speaker import SpeakerLimits
+from protocol.speaker import Speaker, SpeakerLimits
 from stream.admission import Limits as Slots
 from stream.socket import Socket
+from stream.talking import BURST, Talking
 from tests.server.serving import until
 from tests.stream.speaking_server import (
     ESPEAK,
@@ -143,6 +145,30 @@ async def test_the_lead_over_playback_is_bounded() -> None:
                         break
         assert max(ahead) <= 0.3 + 0.04 + 0.03
         assert heard / (time.monotonic() - began) < 1.6, "it came at the pace of speech"
+
+
+async def test_the_lead_is_sent_in_steps_so_that_the_first_sound_of_others_need_not_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """24 listeners who began at one moment were each sent a whole second of sound before the next had any."""
+    turns: list[int] = []
+    take, push = Speaker.take, Talking._push
+
+    def counted_take(speaker: Speaker, now: float) -> SpeakOutcome | None:
+        outcome = take(speaker, now)
+        turns[-1] += isinstance(outcome, Speech)
+        return outcome
+
+    def counted_push(talking: Talking) -> None:
+        turns.append(0)
+        push(talking)
+
+    monkeypatch.setattr(Speaker, "take", counted_take)
+    monkeypatch.setattr(Talking, "_push", counted_push)
+    async with house() as served:
+        heard = await spoken(served, ["These are a few words to be said."], {})
+    assert len(heard.frames) > 10
+    assert max(turns) <= BURST
 
 
 async def test_frames_are_of_one_length(served: House) -> None:
