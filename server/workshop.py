@@ -22,7 +22,7 @@ from batch.deliveries import Deliveries
 from batch.dispatch import LocalDispatch, open_dispatch
 from batch.media import MediaReader
 from batch.outbox import Outbox
-from batch.pipelines import dub, speak, transcribe
+from batch.pipelines import dub, separate, speak, transcribe
 from batch.pipelines.base import Tools
 from batch.queue import Queue
 from batch.signing import WebhookSecrets
@@ -46,6 +46,7 @@ CRAFTS: Mapping[str, Craft] = {
     "speak": Craft("tts", speak.run),
     "dub": Craft("srt2voice", dub.run),
     "transcribe": Craft("stt", transcribe.run),
+    "separate": Craft("sep", separate.run),
 }
 
 
