@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from server.accounts import Accounts
 from tests.api import serving
 from tests.api.files import make_files
 from tests.api.serving import Api, Person
@@ -12,8 +13,26 @@ from tests.api.serving import Api, Person
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A running server, with ann's voices 1 and 2, as the documents' examples number them."""
+    """A running server, with ann's voices 1 and 2, as the documents' examples number them; any number of jobs."""
     with serving.serve(tmp_path_factory.mktemp("api")) as running:
+
+        async def lift(accounts: Accounts) -> None:
+            await accounts.policies.change({"server_jobs": 0})
+
+        running.within(lift)
+        running.people.append(running.person())
+        yield running
+
+
+@pytest.fixture(scope="session")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A server that does no jobs, recognises US English only, and takes small files."""
+    with serving.serve(tmp_path_factory.mktemp("idle"), workers="0", whisper_model="") as running:
+
+        async def shrink(accounts: Accounts) -> None:
+            await accounts.policies.change({"upload": {"audio_mb": 1, "audio_s": 2, "srt_cues": 1}})
+
+        running.within(shrink)
         running.people.append(running.person())
         yield running
 

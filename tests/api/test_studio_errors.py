@@ -13,21 +13,7 @@ from server.accounts import Accounts
 from tests.api import serving
 from tests.api.serving import Api, Person
 
-CAP_MB, CAP_S = 1, 2
 AUTO = "/api/v1/tts/auto"
-
-
-@pytest.fixture(scope="module")
-def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A server that does no jobs, recognises US English only, and takes small files."""
-    with serving.serve(tmp_path_factory.mktemp("idle"), workers="0", whisper_model="") as running:
-
-        async def shrink(accounts: Accounts) -> None:
-            await accounts.policies.change({"upload": {"audio_mb": CAP_MB, "audio_s": CAP_S, "srt_cues": 1}})
-
-        running.within(shrink)
-        running.people.append(running.person())
-        yield running
 
 
 @pytest.fixture
@@ -84,7 +70,7 @@ def test_400_too_much_text(client: httpx.Client) -> None:
 
 def test_400_a_file_too_large(client: httpx.Client) -> None:
     """A42: refused as it arrives, by the name of its kind."""
-    reply = client.post("/api/v1/stt", files={"audio_file": ("a.wav", bytes((CAP_MB << 20) + 1))})
+    reply = client.post("/api/v1/stt", files={"audio_file": ("a.wav", bytes((1 << 20) + 1))})
     refusal(reply, 400, "too_large")
 
 

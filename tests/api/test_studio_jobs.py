@@ -10,17 +10,9 @@ from sqlalchemy import select
 
 from accounts.schema import job
 from server.accounts import Accounts
-from tests.api import serving
 from tests.api.serving import Api, Person, settled
 
 AUTO = "/api/v1/tts/auto"
-
-
-@pytest.fixture(scope="module")
-def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A server that does no jobs."""
-    with serving.serve(tmp_path_factory.mktemp("idle"), workers="0") as running:
-        yield running
 
 
 @pytest.fixture
