@@ -30,7 +30,7 @@ FULL = Path("/dev/full")
 async def readers() -> AsyncIterator[Readers]:
     """Whatever a test did, no process is left."""
     before = set(children())
-    readers = Readers(wall_s=20)
+    readers = Readers()
     yield readers
     await readers.aclose()
     assert set(children()) <= before
