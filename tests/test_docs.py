@@ -83,6 +83,18 @@ def test_links_lead_somewhere(document: str, link: str) -> None:
     assert (ROOT / document).parent.joinpath(link).exists(), f"{document} links to {link}"
 
 
+def named() -> list[str]:
+    """Every path of this repository that the README names."""
+    packages = "tests|protocol|engines|stream|batch|accounts|server|docs"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return sorted(set(re.findall(rf"`((?:{packages})/[\w/.]+)`", readme)))
+
+
+@pytest.mark.parametrize("path", named())
+def test_the_files_the_readme_names_are_there(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
 if __name__ == "__main__":
     for (document, name), table in TABLES.items():
         before, _, after = parts(document, name)
