@@ -6,6 +6,11 @@ from uvicorn.server import ServerState
 
 from stream.admission import network
 
+# A silent client that froze is to be gone within 30 s, a ping's time-out included, and ten thousand silent clients must
+# not keep a server busy: so they are asked as often as so many pings a second allow. 3,000 are asked every 18 s.
+_PINGS_A_SECOND = 165.0
+_PING_IDLE_S = 18.0
+
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
@@ -17,7 +22,7 @@ class GuardLimits:
     body_rate: float = 65536.0  # bytes a second that a body earns beyond its timeout
     connections_per_address: int = 64
     trusted: frozenset[str] = frozenset()  # proxies: many clients come through one address
-    ping_interval_idle: float = 60.0
+    ping_interval_idle: float = 60.0  # at most; sooner while silent clients are few
 
 
 class Connections(ServerState):
@@ -28,6 +33,7 @@ class Connections(ServerState):
         self.limits = limits
         self.refused = 0
         self._held: dict[str, int] = {}
+        self._total = 0
 
     def enter(self, host: str) -> bool:
         """Count a connection in; False, and not counted, when the address already has all it may."""
@@ -37,16 +43,23 @@ class Connections(ServerState):
             self.refused += 1
             return False
         self._held[group] = held + 1
+        self._total += 1
         return True
 
     def leave(self, host: str) -> None:
         """Count a connection out."""
+        self._total -= 1
         group = network(host)
         held = self._held.get(group, 0) - 1
         if held > 0:
             self._held[group] = held
         else:
             self._held.pop(group, None)
+
+    def idle_ping_gap(self, interval: float) -> float:
+        """Seconds between the pings of a client who says nothing, where ``interval`` holds for one who talks."""
+        gap = min(max(self._total / _PINGS_A_SECOND, _PING_IDLE_S), self.limits.ping_interval_idle)
+        return max(gap, interval)
 
     def held(self, host: str) -> int:
         """Connections the address has now."""

@@ -1,9 +1,11 @@
 """HTTP connections that must deliver their headers and bodies in time."""
 
 import asyncio
+import sys
 from enum import Enum, auto
 from typing import cast
 
+from httptools import HttpParserUpgrade
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -37,6 +39,7 @@ class GuardedHttp(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._guard = cast(Connections, server_state)
         self._counted = ""
+        self._received = b""  # while it is being parsed
         self._phase = _Phase.NOTHING
         self._deadline: asyncio.TimerHandle | None = None
         self._phase_began = 0.0
@@ -59,6 +62,13 @@ class GuardedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._received = data
+        try:
+            self._take(data)
+        finally:
+            self._received = b""
+
+    def _take(self, data: bytes) -> None:
         # The keep-alive timer ends with the first byte, even one that begins no request (an empty line).
         if self._phase is _Phase.NOTHING and (self.cycle is None or self.cycle.response_complete):
             self._expect(_Phase.HEADERS)
@@ -91,7 +101,15 @@ class GuardedHttp(HttpToolsProtocol):
         self._expect(_Phase.NOTHING)
         self._counted = ""
         super().handle_websocket_upgrade()
+        self._hand_over_rest()
         self.parser = None  # type: ignore[assignment]  # it refers back to us: free both now, not at a collection
+
+    def _hand_over_rest(self) -> None:
+        """Frames that came in one segment with the request: uvicorn, whose ``except`` we are called in, drops them."""
+        upgrade = sys.exc_info()[1]
+        rest = self._received[upgrade.args[0] :] if isinstance(upgrade, HttpParserUpgrade) else b""
+        if rest and not self.transport.is_closing():
+            cast(asyncio.Protocol, self.transport.get_protocol()).data_received(rest)
 
     def _expect(self, phase: _Phase) -> None:
         if self._deadline is not None:

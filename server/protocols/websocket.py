@@ -1,6 +1,7 @@
 """WebSocket connections that are cheap while idle and let go of a client that does not read."""
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from server.protocols.farewell import FarewellWebSocket
 
 _PIECE = 4096  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
 _CONTROL = 100.0  # pings and pongs, at once and a second; who sends more is cut off: no session sees them
+_TOGETHER_S = 0.2  # between two moments at which silent clients are pinged
 _TALKING = 5  # messages between two pings that make a client one who talks; keepalives alone do not
 
 
@@ -55,6 +57,9 @@ class GuardedWebSocket(FarewellWebSocket):
         self._alive = True
         if self.failed:
             return
+        if self._unanswered:
+            self._keep_early(data)
+            return
         if len(data) <= _PIECE and not self._unparsed:
             super().data_received(data)
         else:
@@ -63,15 +68,32 @@ class GuardedWebSocket(FarewellWebSocket):
         if not self.handshake_initiated:  # a request that httptools takes and websockets refuses has no task to end it
             self.transport.abort()
 
+    @property
+    def _unanswered(self) -> bool:
+        """The application has not yet decided on the client's request."""
+        return self.handshake_initiated and not self.handshake_complete
+
+    def _keep_early(self, data: bytes) -> None:
+        """A client should wait for our answer to its request; one that does not is heard when that is given."""
+        self._unparsed += data
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
     async def receive(self) -> ASGIReceiveEvent:
         message = await self.queue.get()
         if self.queue.empty():
+            if self._unanswered:
+                return message
             if self._unparsed:
                 self._parse()
-            if self.read_paused and self.queue.empty():
-                self.read_paused = False
-                self.transport.resume_reading()
+            self._read_on()
         return message
+
+    def _read_on(self) -> None:
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
         self._count()
@@ -117,18 +139,24 @@ class GuardedWebSocket(FarewellWebSocket):
         """The handshake is over: what it needed is not kept for the hours that may follow."""
         del self.request, self.response
         super().start_keepalive()
+        if self._unparsed:
+            self._parse()
+            self._read_on()
 
     def schedule_ping(self) -> None:
-        """The next ping: soon where messages flow, so that a client who freezes is found, and rarely where none do.
+        """The next ping: soon where messages flow, so that a client who freezes is found, and rarer where none do.
 
-        Ten thousand silent clients are too many to ask often: a cable that is cut is noticed by the kernel's keepalive
-        (``server.guard.listen``), and silence itself has its limit in the session.
+        Ten thousand silent clients are too many to ask often. Their pings go out together, a few times a second: a
+        wake-up costs as much as a ping does.
         """
         interval = self.ping_interval or 0.0
         self._silent = self._messages < _TALKING
         self._messages = 0
-        gap = max(interval, self._guard.limits.ping_interval_idle) if self._silent else interval
-        self.ping_timer = self.loop.call_later(max(0.0, gap - self.last_ping_rtt), self.send_keepalive_ping)
+        gap = self._guard.idle_ping_gap(interval) if self._silent else interval
+        due = self.loop.time() + max(0.0, gap - self.last_ping_rtt)
+        if self._silent and gap > interval:
+            due = math.ceil(due / _TOGETHER_S) * _TOGETHER_S
+        self.ping_timer = self.loop.call_at(due, self.send_keepalive_ping)
 
     def send_keepalive_ping(self) -> None:
         self._alive = False

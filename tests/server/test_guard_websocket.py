@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from server.protocols.connections import Connections, GuardLimits
 from server.protocols.websocket import GuardedWebSocket
 from tests.server.serving import Message, Receive, Send, Served, Wire, lifespan, serving, until, wire
 
@@ -233,17 +234,62 @@ async def test_who_talks_is_pinged_often_and_who_is_silent_rarely() -> None:
             assert protocol.ping_timer is not None
             return round(protocol.ping_timer.when() - protocol.loop.time())
 
-        assert gap() == 60
+        assert gap() == 18
         await client.send(frame(BINARY, b"keepalive"))
         await until(lambda: len(app.sizes) == 1)
-        assert gap() == 60
+        assert gap() == 18
         await client.send(frame(BINARY, b"audio") * 10)
         await until(lambda: len(app.sizes) == 11)
         assert gap() == 10
         protocol.schedule_ping()  # as after the pong, still talking
         assert gap() == 10
         protocol.schedule_ping()  # and after a silence
-        assert gap() == 60
+        assert gap() == 18
+
+
+@pytest.mark.parametrize(("clients", "gap"), [(1, 18), (2_900, 18), (5_000, 30), (10_000, 60), (50_000, 60)])
+def test_silent_clients_are_pinged_as_often_as_their_number_allows(clients: int, gap: int) -> None:
+    """A frozen one is to be gone within 30 s (a ping may take 10 s); thousands must cost next to nothing."""
+    connections = Connections(GuardLimits(connections_per_address=0))
+    for _ in range(clients):
+        assert connections.enter("192.0.2.1")
+    assert round(connections.idle_ping_gap(10.0)) == gap
+    assert connections.idle_ping_gap(120.0) == 120.0
+    for _ in range(clients):
+        connections.leave("192.0.2.1")
+    assert connections.idle_ping_gap(10.0) == 18.0
+
+
+async def test_silent_clients_are_pinged_together() -> None:
+    """Each ping at a time of its own wakes the server twice, which cost more than the pings."""
+    async with serving(Recorder(), ping_interval=10.0) as served, upgraded(served.port), upgraded(served.port):
+        for protocol in served.connections.connections:
+            timer = cast(GuardedWebSocket, protocol).ping_timer
+            assert timer is not None
+            shares = timer.when() / 0.2
+            assert shares == pytest.approx(round(shares), abs=0.011)  # uvloop keeps milliseconds
+
+
+async def test_frames_in_the_segment_of_the_upgrade_are_not_lost() -> None:
+    """RFC 6455 has a client wait for the 101, yet some do not; what httptools left over was dropped."""
+    app = Recorder()
+    async with serving(app) as served, wire(served.port) as client:
+        await client.send(UPGRADE + frame(BINARY, b"early") + frame(PING) + frame(BINARY, b"bird"))
+        await until(lambda: len(app.sizes) == 2)
+        await client.send(frame(BINARY, b"and later"))
+        await until(lambda: len(app.sizes) == 3)
+        assert app.sizes == [5, 4, 9]
+        answer = await client.answer()
+        assert answer.startswith(b"HTTP/1.1 101 "), "a pong came before it"
+
+
+async def test_a_ping_in_the_segment_of_the_upgrade_does_not_stop_the_reading() -> None:
+    app = Recorder()
+    async with serving(app) as served, wire(served.port) as client:
+        await client.send(UPGRADE + frame(PING))
+        assert b" 101 " in await client.answer()
+        await client.send(frame(BINARY, b"later"))
+        await until(lambda: app.sizes == [5])
 
 
 @pytest.mark.parametrize("extra", [b"long: " + b"x" * 9000, b"\r\n".join(b"h%d: x" % n for n in range(200))])
