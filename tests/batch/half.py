@@ -25,6 +25,7 @@ from accounts.schema import artifact, job, user, webhook
 from accounts.store import Store, open_store
 from batch.artifacts import Artifacts
 from batch.attempt import Bench, Craft
+from batch.disk import Watermark
 from batch.dispatch import LocalDispatch, open_dispatch
 from batch.jobs import Callback, Claim, Job, Status, Submission
 from batch.pipelines.base import JobContext, Produced, ProducedFile, Tools
@@ -36,6 +37,7 @@ from protocol.errors import Code, VoiceError
 from protocol.work import Line, Speaking, VoiceNamed
 
 PRICE = 7
+NO_WATERMARK = Watermark(0.0, 0, 0)  # however full the disk of the tests is
 
 
 class HalfMute(Queue):
@@ -130,8 +132,8 @@ async def open_half(
             yield Half(
                 store=store, ledger=ledger, policies=Policies(store, now=now, tick=tick),
                 queue=queue,
-                artifacts=Artifacts(directory, store, now=now, choice=secrets.choice),
-                uploads=Uploads(directory, store, now=now, choice=secrets.choice),
+                artifacts=Artifacts(directory, store, now=now, choice=secrets.choice, watermark=NO_WATERMARK),
+                uploads=Uploads(directory, store, now=now, choice=secrets.choice, watermark=NO_WATERMARK),
                 dispatch=dispatch, directory=directory, lease_s=lease_s, now=now, tick=tick,
             )  # fmt: skip
     finally:
