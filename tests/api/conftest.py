@@ -1,5 +1,6 @@
 """One server for all tests of the APIs in a test process, two people, and files to send."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,5 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def desk(tmp_path: Path, files: Path) -> Path:
-    """A directory to work in, with those files."""
-    for file in files.iterdir():
-        (tmp_path / file.name).symlink_to(file)
-    return tmp_path
+    """A directory to work in, with copies of those files: a program of the document writes over one of them."""
+    return Path(shutil.copytree(files, tmp_path, dirs_exist_ok=True))
