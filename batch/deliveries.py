@@ -101,10 +101,16 @@ class Deliveries:
         try:
             await self.attempt(sent)
         except asyncio.CancelledError:
-            await self._outbox.give_back(sent)
+            await self._give_back(sent)
             raise
-        except (VoiceError, SQLAlchemyError, OSError):  # it stays taken, and is due again after its lease
+        except Exception:  # it stays taken, and is due again after its lease; the others go on
             log.exception("what came of a webhook cannot be stored now", extra={"id": sent.id})
         finally:
             del self._active[sent.id]
             ear.hear()
+
+    async def _give_back(self, sent: Webhook) -> None:
+        try:
+            await self._outbox.give_back(sent)
+        except (VoiceError, SQLAlchemyError, OSError):
+            log.exception("a webhook cannot be given back", extra={"id": sent.id})

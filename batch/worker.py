@@ -53,10 +53,10 @@ class Worker:
             async with asyncio.TaskGroup() as attempts:
                 while not self._stopping:
                     while (claim := await self._claim()) is not None:
-                        if self._stopping:
-                            await self._bench.queue.give_back(claim)
-                            break
                         attempt = Attempt(self._bench, claim)
+                        if self._stopping:
+                            await attempt.give_back()
+                            break
                         self._active[attempt] = attempts.create_task(self._attend(attempt, ear))
                     await ear.wait(_POLL_S)
 
@@ -87,6 +87,9 @@ class Worker:
         job, end = attempt.claim.job, End.GIVEN_BACK
         try:
             end = await attempt.run()
+        except Exception:  # a bug of ours: the job is taken over when its lease is out, and the others go on
+            log.exception("an attempt broke", extra={"job": job.id})
+            end = End.TAKEN
         finally:
             del self._active[attempt]
             if end in (End.FAILED, End.GIVEN_BACK):

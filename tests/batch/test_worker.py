@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batch.attempt import WAITED_FOR, Attempt, End
-from batch.jobs import Job, Status
+from batch.jobs import Claim, Job, Status
 from batch.pipelines.base import JobContext, Produced, Tools
 from batch.sweeper import look_for_lost_workers
 from batch.waiting import wait_until_finished
@@ -258,6 +258,37 @@ async def test_the_store_failing_for_a_while_costs_no_job(half: Half, monkeypatc
         done = await finished(half, user, job)
     assert (done.status, done.attempt, done.failures) == (Status.COMPLETED, 1, 0)
     await check_half(half, user, {job.id: "seconds=0.5 steps=10"})
+
+
+async def test_a_bug_in_one_attempt_stops_no_other(half: Half, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, worker = await half.user(), half.worker()
+    start = half.queue.start
+    broken = await half.submit(user, "broken")
+
+    async def bug(claim: Claim) -> bool:
+        if claim.job.id == broken.id:
+            raise ZeroDivisionError
+        return await start(claim)
+
+    monkeypatch.setattr(half.queue, "start", bug)
+    async with working(worker):
+        job = await half.submit(user, "one")
+        assert (await finished(half, user, job)).status is Status.COMPLETED
+    assert (await half.queue.get(user, broken.id)).status is Status.PICKED, "until its lease is out"
+
+
+async def test_what_cannot_be_given_back_ends_the_worker_all_the_same(
+    half: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_claim: Claim) -> bool:
+        raise VoiceError(Code.STORAGE_FULL, "The server cannot store anything now.", retry_after=30)
+
+    user, worker = await half.user(), half.worker()
+    await half.submit(user, "seconds=60")
+    async with working(worker, soft_s=0):
+        await becomes(lambda: bool(worker.doing))
+        monkeypatch.setattr(half.queue, "give_back", full)
+    assert not worker.doing
 
 
 # -- waiting -----------------------------------------------------------------------------------------
