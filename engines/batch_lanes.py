@@ -112,7 +112,7 @@ class BatchLanes:
 
 
 def _serves_both(spec: EngineSpec) -> bool:
-    return spec.nice > 0 or spec.options.get("device", "cpu") != "cpu"
+    return spec.nice > 0 or str(spec.options.get("device", "")).startswith("cuda")
 
 
 def _nice(spec: EngineSpec) -> EngineSpec:

@@ -1,11 +1,15 @@
 """What can be measured, one function a question; each adds its rows, with the target it is held against."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
+from loadtest import batch as long_jobs
 from loadtest import floor
 from loadtest.idle import idle
 from loadtest.listeners import Heard, finalize_round_trips, listen, listen_bytes
@@ -299,6 +303,63 @@ async def _come_and_go(subject: Subject, recording: Recording, sessions: int, at
     return failed, refused
 
 
+def batch(report: Report, *, model: Path = CHECKPOINT, streams: int = 4) -> None:
+    """Finals and first sounds of live callers while a 20-minute file is written down or taken apart, or a book read."""
+    jobs = {
+        "a 20-minute file transcribed": long_jobs.transcribing(long_jobs.speech_file()),
+        "a 20-minute song separated": long_jobs.separating(long_jobs.song_file()),
+        "a text of 40,000 characters spoken": long_jobs.speaking(),
+    }
+    with running(environment=_with(model)) as subject:
+        _live(subject, streams)  # warm
+        for name, submit in jobs.items():
+            alone = [_live(subject, streams) for _ in range(3)]
+            beside: list[_Live] = []
+            with long_jobs.watched(subject, submit) as job:
+                while job.running:
+                    began_within = _live(subject, streams)
+                    if job.running or not beside:
+                        beside.append(began_within)
+            alone += [_live(subject, streams) for _ in range(2)]
+            report.add(_beside(name, streams, alone, beside, job))
+
+
+@dataclass(slots=True)
+class _Live:
+    felt: dict[str, list[float]]  # seconds, by what callers wait for
+    errors: int
+
+
+def _live(subject: Subject, streams: int) -> _Live:
+    """One round of callers who speak, then of one who listens."""
+    heard = _conversation(subject, streams, {"vad": {"min_silence_ms": 400}}, stop=False)
+    spoken = asyncio.run(_alone(f"{subject.ws}/v1/stream/tts", subject.key))
+    errors = len(spoken.errors) + sum(len(one.errors) for one in heard)
+    finals = [value for one in heard for value in one.final]
+    return _Live({"final": finals, "first_audio": spoken.first_audio}, errors)
+
+
+def _beside(name: str, streams: int, alone: list[_Live], beside: list[_Live], job: long_jobs.Job) -> Row:
+    figures: dict[str, float] = {}
+    for stem in ("final", "first_audio"):
+        quiet, busy = (Summary.of([value for live in lives for value in live.felt[stem]]) for lives in (alone, beside))
+        figures |= {f"{stem}_alone_p95_s": quiet.p95, f"{stem}_beside_p95_s": busy.p95}
+        figures |= {f"{stem}_p95_x": busy.p95 / quiet.p95, f"{stem}_p50_x": busy.p50 / quiet.p50}
+    told = [share for share in job.progress if not math.isnan(share)]
+    figures |= {
+        "rounds_beside": float(len(beside)),
+        "job_s": job.seconds,
+        "completed": float(job.status == "completed"),
+        "progress_steps": float(len(set(told))),
+        "progress_backwards": float(sum(after < before for before, after in pairwise(told))),
+        "server_mib": job.web_bytes / 2**20,
+        "engines_mib": job.engine_bytes / 2**20,
+        "errors": float(sum(live.errors for live in [*alone, *beside])),
+    }
+    met = figures["final_p95_x"] <= 1.3 and bool(figures["completed"]) and not figures["errors"]
+    return Row(f"live sessions beside {name}", streams, figures, "p95 <= 1.3 x alone", met)
+
+
 SCENARIOS: dict[str, Callable[..., None]] = {
     "overhead": overhead,
     "frames": frames,
@@ -309,4 +370,5 @@ SCENARIOS: dict[str, Callable[..., None]] = {
     "speech": speech,
     "fanout": fanout,
     "churn": churn,
+    "batch": batch,
 }

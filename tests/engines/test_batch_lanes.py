@@ -72,6 +72,11 @@ async def test_an_engine_that_may_be_shared_is(spec: EngineSpec) -> None:
         assert not fleet.lanes.hosts
 
 
+async def test_a_device_that_is_found_out_by_the_engine_may_be_the_cpu() -> None:
+    async with running(EARS.with_options(device="auto")) as fleet, fleet.batch_recognizer("en").borrow() as scheduler:
+        assert scheduler is not fleet.recognizer("en")
+
+
 async def test_a_batch_engine_that_falls_is_replaced() -> None:
     async with running(EARS) as fleet, fleet.batch_recognizer().borrow() as scheduler:
         os.kill(batch_pid(fleet), signal.SIGKILL)
