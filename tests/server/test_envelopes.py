@@ -1,11 +1,15 @@
 """The envelope of every path (CONTRACT X1-X5, X11)."""
 
 import json
+from types import SimpleNamespace
+from typing import Any, cast
 
+import httpx
 import pytest
 
 from protocol.errors import Code, VoiceError
 from server.envelopes import error_reply, error_response
+from server.routes import Parts, http_routes
 
 A, B, C, D, E = {"detail"}, {"error_code"}, {"error"}, {"error.code"}, {"error.CODE"}
 ID = "5509d1e6-8906-4291-899b-c25643a624af"
@@ -62,3 +66,12 @@ def test_seed_b_can_tell_its_errors_with_200() -> None:
     assert response.status_code == 200 and response.headers["retry-after"] == "7"
     assert json.loads(bytes(response.body))["status"] == 0
     assert error_reply("/api/v1/stt", error, vbee_http_errors=False).status == 429
+
+
+async def test_the_setting_reaches_every_error_of_seed_b() -> None:
+    settings = SimpleNamespace(vbee_http_errors=False, cors_origins=())
+    application: Any = http_routes(cast(Parts, SimpleNamespace(settings=settings)), cast(Any, None))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://test") as client:
+        reply = await client.get("/b/nothing")
+        assert (reply.status_code, reply.json()["error_code"]) == (200, "NOT_FOUND")
+        assert (await client.get("/a/nothing")).status_code == 404
