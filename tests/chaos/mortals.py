@@ -30,7 +30,7 @@ from batch.sweeper import Chore, Sweeper, look_for_lost_workers
 from batch.worker import Worker
 from tests.batch.half import Half, open_half
 
-LONGEST_S = 3.0  # who finds no occasion to die as planned dies then
+LONGEST_S = 5.0  # who finds no occasion to die as planned dies then
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,15 @@ class Mortal:
         Attempt.run = noted  # type: ignore[method-assign,assignment]
 
     def _plan(self, half: Half) -> None:
+        """Some five jobs from now, a job being 25 statements."""
         way = self._chance.choice(("statement", "publish", "moment"))
         threading.Timer(LONGEST_S, self._die, ("old age",)).start()
         if way == "moment":
-            threading.Timer(self._chance.uniform(0.05, 1.0), self._die, (way,)).start()
+            threading.Timer(self._chance.uniform(0.05, 1.5), self._die, (way,)).start()
         elif way == "publish":
-            self._die_after_publishing(half, self._chance.randint(1, 4))
+            self._die_after_publishing(half, self._chance.randint(1, 9))
         else:
-            engine, left = half.store._engine.sync_engine, self._chance.randint(1, 120)
+            engine, left = half.store._engine.sync_engine, self._chance.randint(1, 250)
 
             def count(*_given: object) -> None:
                 nonlocal left

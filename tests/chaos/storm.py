@@ -55,8 +55,8 @@ class Storm:
 
     async def submit(self, count: int, script: Callable[[random.Random, int], str]) -> None:
         """Submit so many jobs, never many more than are being done; some are cancelled, some are submitted twice."""
-        chance = random.Random(self.seed)
-        for number in range(count):
+        chance = random.Random(self.seed + len(self.jobs))
+        for number in range(len(self.jobs), len(self.jobs) + count):
             if number % 10 == 0:
                 await self._room()
             text = f"n={number} {script(chance, number)}"
