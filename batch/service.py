@@ -32,6 +32,7 @@ from protocol.work import Speaking, Work, uploads_of
 
 WAIT_S = 1800.0  # A62: the longest that the document's clients wait
 _ORDINARY = 100
+_RESTART_S = 5
 _JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _KEY_CHARACTERS = 200
 _HASHED_BYTES = 1 << 20
@@ -75,6 +76,7 @@ class Service:
         self._policies = policies
         self._dispatch = dispatch
         self._now = now
+        self._closing = asyncio.Event()
 
     async def policy(self) -> Policy:
         """What an admin set."""
@@ -114,12 +116,31 @@ class Service:
         return job
 
     async def wait(self, job: Job, within_s: float = WAIT_S) -> Job:
-        """The job once it is over; TIMEOUT with its ``job_id`` when that takes too long, and it goes on."""
-        user_id, job_id = job.user_id, job.id
-        job = await wait_until_finished(self._queue, self._dispatch, user_id, job_id, timeout_s=within_s)
-        if not job.finished:
-            raise VoiceError(Code.TIMEOUT, "It takes longer; ask for the job again later.", job_id=job_id)
-        return job
+        """The job once it is over.
+
+        TIMEOUT with its ``job_id`` when that takes too long, SHUTTING_DOWN when the server does; it goes on.
+        """
+        queue, dispatch = self._queue, self._dispatch
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                over = tasks.create_task(wait_until_finished(queue, dispatch, job.user_id, job.id, timeout_s=within_s))
+                closing = tasks.create_task(self._closing.wait())
+                await asyncio.wait({over, closing}, return_when=asyncio.FIRST_COMPLETED)
+                ended = over.done()
+                over.cancel()
+                closing.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        if not ended:
+            message = "The server is shutting down; ask for the job again later."
+            raise VoiceError(Code.SHUTTING_DOWN, message, job_id=job.id, retry_after=_RESTART_S)
+        if not over.result().finished:
+            raise VoiceError(Code.TIMEOUT, "It takes longer; ask for the job again later.", job_id=job.id)
+        return over.result()
+
+    def close(self) -> None:
+        """Nobody waits any longer: the server is going down, and what is not done by now is done after that."""
+        self._closing.set()
 
     async def job(self, user_id: int, job_id: str, dialect: str) -> Job:
         """A job that this user asked for in this dialect; NOT_FOUND for any other."""

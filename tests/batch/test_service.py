@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -171,6 +172,24 @@ async def test_waiting_has_an_end(shop: Shop) -> None:
     with pytest.raises(VoiceError) as caught:
         await shop.service.wait(job, 0.01)
     assert caught.value.code is Code.TIMEOUT and caught.value.facts["job_id"] == job.id
+
+
+async def test_waiting_ends_with_the_server(shop: Shop) -> None:
+    """The job does not; its client is told to ask for it."""
+    job = await shop.service.submit(await shop.caller(), order())
+    async with asyncio.timeout(10):
+        shop.service.close()
+        with pytest.raises(VoiceError) as caught:
+            await shop.service.wait(job)
+    assert caught.value.code is Code.SHUTTING_DOWN and caught.value.facts["job_id"] == job.id
+    assert not (await shop.service.job(job.user_id, job.id, "studio")).finished
+
+
+async def test_waiting_for_nobodys_job(shop: Shop) -> None:
+    job = await shop.service.submit(await shop.caller(), order())
+    with pytest.raises(VoiceError) as caught:
+        await shop.service.wait(replace(job, user_id=0))
+    assert caught.value.code is Code.NOT_FOUND
 
 
 async def test_a_job_is_its_owners_and_its_dialects(shop: Shop) -> None:
