@@ -108,6 +108,11 @@ class Scheduler:
             raise
 
     def admit(self) -> None:
+        """Count a session more; raises what ``check`` does."""
+        self.check()
+        self._arrivals.add(1.0, self._now())
+
+    def check(self) -> None:
         """Raise BUSY, with ``retry_after``, when one more session would be one too many."""
         now, limits = self._now(), self._limits
         if self.alive:
@@ -123,7 +128,6 @@ class Scheduler:
             or utilisation > limits.busy_utilisation * len(self._hosts)
         ):
             raise VoiceError(Code.BUSY, "the server is full; try again soon", retry_after=limits.retry_after_s)
-        self._arrivals.add(1.0, now)
 
     def load(self) -> Load:
         """How the recogniser does, lately."""

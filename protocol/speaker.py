@@ -115,6 +115,11 @@ class Speaker:
         return self._playback.sent
 
     @property
+    def waiting(self) -> float:
+        """Seconds of sound that are made and not handed out."""
+        return self._playback.waiting
+
+    @property
     def starving(self) -> bool:
         """Nothing is there to be sent: the next clause is urgent."""
         return self._playback.waiting == 0

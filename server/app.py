@@ -183,6 +183,7 @@ class App:
         try:
             if path not in LISTEN_PATHS + SPEAK_PATHS:
                 raise VoiceError(Code.NOT_FOUND, f"There is no stream at {path}.")
+            service.check(socket.address)  # first: to ask who it is spends a single-use token
             caller = await identify(socket, self.authenticate, anonymous=self.settings.anonymous)
         except VoiceError as error:
             await service.refuse(socket, error)

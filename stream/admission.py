@@ -124,16 +124,20 @@ class Admission:
         """Let nobody in any more: the server is going down."""
         self._closed = True
 
-    def enter(self, caller: Caller, address: str) -> "Slot":
-        """Take a slot, or raise SHUTTING_DOWN, BUSY, TOO_MANY_SESSIONS or RATE_LIMITED with ``retry_after`` seconds."""
+    def check(self, address: str) -> None:
+        """Raise what ``enter`` would whoever the caller is: asked before a single-use token is spent on the question
+        who that is."""
         if self._closed:
             raise VoiceError(Code.SHUTTING_DOWN, "The server is shutting down.", retry_after=BUSY_RETRY_S)
-        limits = self.limits
-        if _reached(self._total, limits.sessions):
+        if _reached(self._total, self.limits.sessions):
             raise VoiceError(Code.BUSY, "All sessions of this server are in use.", retry_after=BUSY_RETRY_S)
-        where = network(address)
-        if _reached(self._by_address[where], limits.sessions_per_address):
-            raise _too_many(f"An address can have {limits.sessions_per_address} sessions at once.")
+        if _reached(self._by_address[network(address)], self.limits.sessions_per_address):
+            raise _too_many(f"An address can have {self.limits.sessions_per_address} sessions at once.")
+
+    def enter(self, caller: Caller, address: str) -> "Slot":
+        """Take a slot, or raise SHUTTING_DOWN, BUSY, TOO_MANY_SESSIONS or RATE_LIMITED with ``retry_after`` seconds."""
+        self.check(address)
+        limits, where = self.limits, network(address)
         if caller.anonymous:
             if _reached(self._anonymous[where], limits.anonymous_at_once):
                 raise _too_many(f"Without an API key there are {limits.anonymous_at_once} sessions at once.")

@@ -34,6 +34,12 @@ class Listening(Service[Hearing]):
         self._shared = Shared(fleet, meter, now, limits, partial_interval_s)
         self._admission = admission
 
+    def check(self, address: str) -> None:
+        """Raise what would be refused whoever the caller is, so that nobody is asked for a token in vain."""
+        self._check_open()
+        self._admission.check(address)
+        self._fleet.recognizer("auto", "auto").check()
+
     async def serve(self, socket: Socket, caller: Caller) -> None:
         """One connection, from the handshake's answer to its end."""
         try:

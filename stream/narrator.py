@@ -6,6 +6,7 @@ for others in between. ``clear`` lets it go in the middle of a clause.
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from protocol.requests import Priority, Speak
 from protocol.script import guess_language
 from protocol.speaker import Job, Speaker
 from stream.rendering import Rendering
+
+AHEAD_BYTES = 1 << 20  # encoded sound that may wait to be sent, in the middle of a clause, too
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +51,14 @@ class Narrator:
         self._guesses = config.voice == config.language == "auto"
         self._utterance = -1  # whose voice is ``_voice``
         self._task: asyncio.Task[None] | None = None
+        rate = config.audio.sample_bytes * config.audio.rate  # 0 where it is compressed, and small
+        self._ahead_s = AHEAD_BYTES / rate if rate else math.inf
+        self._room: asyncio.Event | None = None  # somebody waits until some sound has been sent
 
     def advance(self) -> None:
-        """Have the next clause synthesised, if there is one and nothing is at it."""
+        """Go on, if there is room for more sound; have the next clause synthesised if nothing is at one."""
+        if self._room is not None and self._speaker.waiting < self._ahead_s:
+            self._room.set()
         if self._task is None:
             job = self._speaker.next_job(self._stage.now())
             if job is not None:
@@ -101,9 +109,19 @@ class Narrator:
                         speaker.made(job, data, seconds, words)
                         words = ()
                     self._stage.on_sound()
+                    await self._until_room()
         if job.last:
             speaker.made(job, rendering.finish(), 0.0)
         speaker.finished_job(job)
+
+    async def _until_room(self) -> None:
+        """A client that does not read must not cost the whole of a long clause; the engine's sound is half as large."""
+        while self._speaker.waiting >= self._ahead_s:
+            self._room = asyncio.Event()
+            try:
+                await self._room.wait()
+            finally:
+                self._room = None
 
     def _fitting(self, job: Job) -> VoiceEntry:
         """The voice for a clause: where the client chose neither voice nor language, one for the text's letters."""

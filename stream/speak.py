@@ -37,6 +37,11 @@ class Speaking(Service[Talking]):
         self._shared = Shared(fleet, catalogue, meter, Pacer(now=now), now, limits, speaker_limits)
         self._admission = admission
 
+    def check(self, address: str) -> None:
+        """Raise what would be refused whoever the caller is, so that nobody is asked for a token in vain."""
+        self._check_open()
+        self._admission.check(address)
+
     async def serve(self, socket: Socket, caller: Caller) -> None:
         """One connection, from the handshake's answer to its end."""
         try:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.server.conftest import Started
+from tests.server.conftest import Started, started
 from tests.server.serving import until
 
 
@@ -152,6 +153,21 @@ async def test_a_token_opens_one_stream(server: Started) -> None:
         token = (await http.post("/v1/tokens", headers=bearer(server))).json()["token"]
     assert (await ready(server, subprotocols=["voxline", f"token.{token}"]))["status"] == "ready"
     assert (await refusal(server, f"/v1/stream?token={token}")).status_code == 401
+
+
+async def test_a_token_is_not_spent_on_a_refusal(tmp_path: Path) -> None:
+    """The server asked whose it was, which spends it, before it said that it was full."""
+    with started(tmp_path, sessions="1") as full:
+        async with httpx.AsyncClient(base_url=full.base) as http:
+            token = (await http.post("/v1/tokens", headers=bearer(full))).json()["token"]
+        for path in ("/v1/stream", "/v1/stream/tts"):
+            async with connect(full.ws + path, additional_headers=bearer(full)) as stream:
+                await stream.send("{}")
+                await stream.recv()
+                answer = await refusal(full, f"{path}?token={token}")
+                assert answer.status_code == 503 and answer.headers["retry-after"]
+        await until(lambda: 'voxline_sessions{kind="speak"} 0.0' in httpx.get(f"{full.base}/metrics").text)
+        assert (await ready(full, f"/v1/stream?token={token}"))["status"] == "ready"
 
 
 # -- who may come in ---------------------------------------------------------------------------------

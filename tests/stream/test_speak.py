@@ -22,7 +22,8 @@ from protocol.audio import alaw_decode, mulaw_decode
 from protocol.errors import Code, VoiceError
 from protocol.events import SpeakOutcome, Speech
 from protocol.session import Limits, Session
-from protocol.speaker import Speaker, SpeakerLimits
+from protocol.speaker import Job, Speaker, SpeakerLimits
+from stream import narrator
 from stream.admission import Limits as Slots
 from stream.socket import Socket
 from stream.talking import BURST, Talking
@@ -474,6 +475,32 @@ async def test_a_client_that_never_reads_is_cut_off() -> None:
                 await send(socket, {"text": "This goes on for a very long time, and on and on, again. " * 80})
             await gone(served, within=15.0)
         assert served.value("sessions_ended_total", kind="speak", reason="slow_reader") == 1
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_what_waits_for_a_client_is_bounded_in_bytes_even_in_mid_clause(
+    monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    """A whole long clause used to be encoded however much waited: megabytes at 48 kHz for a client that never reads."""
+    monkeypatch.setattr(narrator, "AHEAD_BYTES", 50_000)
+    most, made = 0.0, Speaker.made
+
+    def watched(speaker: Speaker, job: Job, data: bytes, *rest: Any) -> None:
+        nonlocal most
+        made(speaker, job, data, *rest)
+        most = max(most, speaker.waiting * 96_000 - len(data))
+
+    monkeypatch.setattr(Speaker, "made", watched)
+    async with house(send_deadline_s=0.5) as served:
+        text = "This goes on for a very long time and on and on again and then some more of it. " * 20
+        if reads:
+            heard = await spoken(served, [text], {"format": "pcm_s16le", "sample_rate": 48000, **FAST})
+            assert heard.events("done")[0]["spoken"] == text.rstrip() and heard.close == (1000, "")
+        else:
+            async with client(served, {"format": "pcm_s16le", "sample_rate": 48000, **FAST}, max_queue=1) as socket:
+                await send(socket, *({"text": text} for _ in range(20)))
+                await gone(served, within=15.0)
+    assert most <= 50_000 + 0.25 * 96_000, "and the quiet between two clauses"
 
 
 @pytest.mark.parametrize(("owner", "name", "error"), [(Session, "tick", ValueError), (Socket, "receive", TimeoutError)])
