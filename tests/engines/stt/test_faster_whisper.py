@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from engines.base import Task
-from engines.stt import faster_whisper, guards
+from engines.stt import guards
 from engines.stt.faster_whisper import FasterWhisper, factory
+from engines.stt.utterances import Piece
 from loadtest.recordings import CHECKPOINT
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Hypothesis
@@ -162,7 +163,7 @@ def test_a_doubtful_final_is_looked_at_again_and_a_partial_is_not(
     looks: list[tuple[int, int]] = []
     generate = FasterWhisper._generate
 
-    def watched(self: FasterWhisper, pieces: list[faster_whisper._Piece], careful: bool) -> None:
+    def watched(self: FasterWhisper, pieces: list[Piece], careful: bool) -> None:
         generate(self, pieces, careful)
         looks.append((pieces[0].frames, pieces[0].beam))
         if not careful:
