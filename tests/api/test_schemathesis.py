@@ -23,7 +23,7 @@ from server.api.documents import APIS
 from server.openapi import describe
 from tests.api.serving import PATIENCE_S, Api, Person
 
-COMMIT, NIGHT = 20, 700  # examples of an operation; 700 make 10,000 of seed A
+COMMIT, NIGHT = 10, 700  # examples of an operation; 700 make 10,000 of seed A
 CHECKS: list[Any] = [
     not_a_server_error,
     status_code_conformance,
