@@ -91,6 +91,18 @@ BUILT_IN: tuple[EngineSpec, ...] = (
         memory_bytes=GIB,
     ),
     EngineSpec(
+        "vits",
+        Task.SYNTHESIZE,
+        "engines.tts.vits:factory",
+        install="voxline models pull mms-tts-eng",
+        note="MMS-TTS, one natural voice for each language there is a checkpoint of",
+        requires=("torch", "transformers"),
+        needs=("directory",),
+        preference=10,
+        memory_bytes=4 * GIB,
+        optional=True,
+    ),
+    EngineSpec(
         "silero-vad",
         Task.DETECT,
         "engines.vad.silero:factory",
