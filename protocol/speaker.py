@@ -105,6 +105,7 @@ class Speaker:
         self._open = False  # there is text since the last flush
         self._stopping = False
         self._said: list[str] = []  # the text of this utterance whose sound was sent
+        self._characters_said = 0  # of all utterances
         self._began: float | None = None  # where the utterance being made begins
         self._made_to = 0  # all text before it has its sound
         self._text_at = 0.0
@@ -118,6 +119,11 @@ class Speaker:
     def waiting(self) -> float:
         """Seconds of sound that are made and not handed out."""
         return self._playback.waiting
+
+    @property
+    def characters_said(self) -> int:
+        """Code points of text whose sound was handed out."""
+        return self._characters_said
 
     @property
     def starving(self) -> bool:
@@ -324,6 +330,7 @@ class Speaker:
                 return Marked(text, piece.at)
             case str(text):
                 self._said.append(text)
+                self._characters_said += len(text)
                 return None
             case _:
                 utterance, start = cast(tuple[int, float], piece.what)

@@ -1,7 +1,10 @@
 """The account side of a store put together, for the server and for the commands that work beside it."""
 
+import asyncio
+import os
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,6 +13,7 @@ from accounts.identity import Identities
 from accounts.keys import Keys
 from accounts.ledger import Ledger
 from accounts.limits import LimitsOf
+from accounts.metering import LiveMeter
 from accounts.passwords import Hasher
 from accounts.policy import Policies
 from accounts.sessions import WebSessions
@@ -17,6 +21,7 @@ from accounts.store import Store, open_store
 from accounts.tokens import Tokens
 from accounts.users import Users
 from accounts.voices import SavedVoices
+from protocol.pricing import PriceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +70,28 @@ async def opened(url: str) -> AsyncIterator[Accounts]:
         yield accounts_of(store)
     finally:
         await store.aclose()
+
+
+@asynccontextmanager
+async def open_tabs(accounts: Accounts, *, new_id: Callable[[], str]) -> AsyncIterator[LiveMeter]:
+    """The bills of this process's live sessions; what is still open at the end of the block is settled."""
+
+    async def prices() -> PriceTable:
+        return (await accounts.policies.current()).prices
+
+    meter = LiveMeter(
+        accounts.store,
+        accounts.ledger,
+        prices,
+        now=time.time,
+        tick=time.monotonic,
+        new_id=new_id,
+        owner=f"{socket.gethostname()}:{os.getpid()}:{new_id()}",  # no process before or after has it
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(meter.run(), name="bill live sessions")
+        try:
+            yield meter
+        finally:
+            running.cancel()
+    await meter.aclose()

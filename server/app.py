@@ -17,12 +17,14 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from accounts.limits import Throttle
+from accounts.tabs import Tabs
+from batch.service import Service
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
 from protocol.session import Limits as SessionLimits
-from server.accounts import Accounts, opened
+from server.accounts import Accounts, open_tabs, opened
 from server.api.mounting import Half, api_routes, service_of
 from server.engines import choose_engines
 from server.gpu import find_gpu
@@ -52,6 +54,7 @@ class Running:
     parts: Parts
     accounts: Accounts
     shop: Workshop
+    service: Service
     listening: Listening
     speaking: Speaking
     http: Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -89,12 +92,21 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(running.listening.drain(soft, hard))
             tasks.create_task(running.speaking.drain(soft, hard))
-            tasks.create_task(running.shop.drain(soft))
+            tasks.create_task(self._drain_jobs(running, soft))
+
+    async def _drain_jobs(self, running: Running, soft_s: float) -> None:
+        """Jobs that end in time are answered; who waits for another is told where it is, and the job goes on later."""
+        await running.shop.drain(soft_s)
+        running.service.close()
 
     async def authenticate(self, secret: str) -> Caller | None:
         """Whose key, App token or single-use token this is; the last is spent by asking."""
-        identity = await self._started().accounts.identities.verify(secret)
-        return None if identity is None else Caller(str(identity.user_id))
+        accounts = self._started().accounts
+        identity = await accounts.identities.verify(secret)
+        if identity is None:
+            return None
+        plan = await accounts.limits.of(identity.user_id)
+        return Caller(str(identity.user_id), user_id=identity.user_id, sessions=plan.sessions)
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -134,36 +146,39 @@ class App:
                     gpu=find_gpu(),
                     ready=lambda: fleet.ready and not self._draining,
                 )
-                async with open_workshop(settings, accounts, fleet, catalogue, jobs=settings.workers) as shop:
-                    yield self._assemble(parts, accounts, shop)
+                async with (
+                    open_workshop(settings, accounts, fleet, catalogue, jobs=settings.workers) as shop,
+                    open_tabs(accounts, new_id=_new_id) as tabs,
+                ):
+                    yield self._assemble(parts, accounts, shop, tabs)
             finally:
                 watch.stop()
                 async with asyncio.timeout(_ENGINES_STOP_S):
                     await fleet.aclose()
 
-    def _assemble(self, parts: Parts, accounts: Accounts, shop: Workshop) -> Running:
+    def _assemble(self, parts: Parts, accounts: Accounts, shop: Workshop, tabs: Tabs) -> Running:
         settings, now, new_id = self.settings, time.monotonic, _new_id
         session = SessionLimits(
             first_message=settings.first_message_timeout, idle=settings.idle_timeout, session=settings.session_seconds
         )
         listening = Listening(
-            parts.fleet, self._admission(settings.sessions), parts.meter, now=now, new_id=new_id, limits=session
+            parts.fleet, self._admission(settings.sessions), parts.meter, tabs, now=now, new_id=new_id, limits=session
         )
         speaking = Speaking(
             parts.fleet,
             parts.catalogue,
             self._admission(settings.sessions),
             parts.meter,
+            tabs,
             now=now,
             new_id=new_id,
             limits=session,
         )
         calls = Admission(Limits(0, settings.calls_per_key, 0, 0, 0), now=now)
-        realtime = Realtime(parts.fleet, parts.catalogue, calls, parts.meter, self.authenticate, now=now)
-        routes, site = _batch_routes(parts, accounts, shop)
-        return Running(
-            parts, accounts, shop, listening, speaking, http_routes(parts, realtime, routes, site.missing)
-        )
+        realtime = Realtime(parts.fleet, parts.catalogue, calls, parts.meter, self.authenticate, tabs, now=now)
+        routes, site, service = _batch_routes(parts, accounts, shop)
+        http = http_routes(parts, realtime, routes, site.missing)
+        return Running(parts, accounts, shop, service, listening, speaking, http)
 
     def _admission(self, sessions: int) -> Admission:
         settings = self.settings
@@ -227,8 +242,8 @@ def create_app(settings: Settings, *, specs: Sequence[EngineSpec] | None = None)
     return App(settings, specs=specs)
 
 
-def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[list[BaseRoute], Site]:
-    """The documented APIs over the batch half, and the pages."""
+def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[list[BaseRoute], Site, Service]:
+    """The documented APIs over the batch half, the pages, and what takes orders for both."""
     settings, now = parts.settings, time.time
     half = Half(
         accounts=accounts,
@@ -264,7 +279,7 @@ def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[lis
     site = Site(desk, shop.uploads, _address, secure_cookies=secure)
     version = importlib.metadata.version("voxline")
     apis = api_routes(half, service, settings, now=now, ready=parts.ready, version=version)
-    return [*apis, *site.routes()], site
+    return [*apis, *site.routes()], site, service
 
 
 def _address(request: Request) -> str:

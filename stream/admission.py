@@ -20,10 +20,15 @@ MAX_TRACKED_ADDRESSES = 100_000  # of the anonymous tier; beyond it the oldest c
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the id of a key, or an anonymous client that is known by its address only."""
+    """Who asks: somebody with a key, or an anonymous client that is known by its address only.
 
-    key_id: str
+    ``user_id`` pays for what is used; ``sessions`` is how many of a kind the user may have at once, 0 = no limit.
+    """
+
+    key_id: str  # whose sessions are counted together
     anonymous: bool = False
+    user_id: int | None = None
+    sessions: int = 0
 
 
 ANONYMOUS = Caller("", anonymous=True)
@@ -142,8 +147,9 @@ class Admission:
             if _reached(self._anonymous[where], limits.anonymous_at_once):
                 raise _too_many(f"Without an API key there are {limits.anonymous_at_once} sessions at once.")
             self._count_day(where)
-        elif _reached(self._by_key[caller.key_id], limits.sessions_per_key):
-            raise _too_many(f"A key can have {limits.sessions_per_key} sessions at once.")
+        for most in (limits.sessions_per_key, caller.sessions) if not caller.anonymous else ():
+            if _reached(self._by_key[caller.key_id], most):
+                raise _too_many(f"You can have {most} sessions at once.")
         self._change(caller, where, 1)
         return Slot(self, caller, where)
 

@@ -33,6 +33,7 @@ from protocol.events import (
 )
 from protocol.session import Input, Limits, Pause, Session, State
 from stream.admission import Slot
+from stream.billing import Bill
 from stream.meter import Meter
 from stream.recognition import Owner, Recognition, recognizer
 from stream.socket import Disconnected, Outbox, SendTimeout, Socket
@@ -58,15 +59,18 @@ class Hearing:
     """One session of speech in, over an accepted socket."""
 
     __slots__ = (
-        "_audio_bytes", "_closing", "_config", "_draining", "_first_audio_at", "_group", "_heard_at", "_id", "_outbox",
-        "_paused_until", "_reading", "_recognition", "_scheduler", "_session", "_shared", "_slot", "_socket", "_timer",
-        "_why",
+        "_audio_bytes", "_bill", "_closing", "_config", "_draining", "_first_audio_at", "_group", "_heard_at", "_id",
+        "_outbox", "_paused_until", "_reading", "_recognition", "_scheduler", "_session", "_shared", "_slot",
+        "_socket", "_timer", "_why",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared, socket: Socket, slot: Slot, admitted: Scheduler, name: str) -> None:
+    def __init__(
+        self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, admitted: Scheduler, name: str
+    ) -> None:
         self._shared = shared
         self._socket = socket
         self._slot = slot
+        self._bill = bill
         self._id = name
         self._session = Session(shared.now(), shared.limits)
         self._group = asyncio.TaskGroup()
@@ -98,6 +102,7 @@ class Hearing:
                 if self._closing is not None and self._outbox.broken is None:
                     await self._socket.close(self._closing.code, self._closing.reason)
         finally:
+            await self._bill.settle(self._seconds)
             self._report()
 
     def drain(self) -> None:
@@ -139,8 +144,13 @@ class Hearing:
         if self._recognition is not None:
             self._recognition.close()
 
+    @property
+    def _seconds(self) -> float:
+        """Of audio that came in."""
+        return self._config.audio.seconds(self._audio_bytes) if self._config is not None else 0.0
+
     def _report(self) -> None:
-        seconds = self._config.audio.seconds(self._audio_bytes) if self._config is not None else 0.0
+        seconds = self._seconds
         self._shared.meter.closed(KIND, self._why)
         self._shared.meter.audio_in.inc(seconds)
         facts = {"session": self._id, "audio_s": round(seconds, 3), "reason": self._why or "done"}
@@ -192,14 +202,19 @@ class Hearing:
             data = await self._socket.receive()
             if isinstance(data, str):
                 self._message(data)
-            elif len(data) <= SLICE:
-                self._input(Audio(data))
+            elif self._config is None:
+                self._input(Audio(data))  # too early: the session says so
             else:
-                await self._input_long(data)
+                await self._bill.open()  # who cannot pay is told before anything is heard
+                await self._input_audio(data)
+                await self._bill.book(self._seconds)
             if self._paused_until is not None or self._behind():
                 await self._hold()
 
-    async def _input_long(self, data: bytes) -> None:
+    async def _input_audio(self, data: bytes) -> None:
+        if len(data) <= SLICE:
+            self._input(Audio(data))
+            return
         for start in range(0, len(data), SLICE):
             if self._closing is None:
                 self._input(Audio(data[start : start + SLICE]))

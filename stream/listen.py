@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
+from accounts.tabs import Tabs
 from engines.fleet import Fleet
 from engines.scheduler import Scheduler
 from protocol.dialects import stt_ai
 from protocol.errors import VoiceError
+from protocol.pricing import Route
 from protocol.session import LIMITS, Limits
 from stream.admission import Admission, Caller, Slot
+from stream.billing import Bill
 from stream.hearing import KIND, Hearing, Shared
 from stream.meter import Meter
 from stream.service import Service
@@ -22,6 +25,7 @@ class Listening(Service[Hearing]):
         fleet: Fleet,
         admission: Admission,
         meter: Meter,
+        tabs: Tabs,
         *,
         now: Callable[[], float],
         new_id: Callable[[], str],
@@ -33,6 +37,7 @@ class Listening(Service[Hearing]):
         self._new_id = new_id
         self._shared = Shared(fleet, meter, now, limits, partial_interval_s)
         self._admission = admission
+        self._tabs = tabs
 
     def check(self, address: str) -> None:
         """Raise what would be refused whoever the caller is, so that nobody is asked for a token in vain."""
@@ -47,7 +52,8 @@ class Listening(Service[Hearing]):
         except VoiceError as error:
             await self.refuse(socket, error)
             return
-        await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, admitted, self._new_id()))
+        bill = Bill(self._tabs, caller, Route.LIVE_LISTEN)
+        await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, bill, admitted, self._new_id()))
 
     def _enter(self, caller: Caller, address: str) -> tuple[Slot, Scheduler]:
         """A slot, and a recogniser that can carry one session more."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
+from accounts.tabs import Tabs
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.encode import mp3_bitrates, mp3_rates
 from engines.fleet import Fleet
@@ -22,12 +23,14 @@ from protocol.chunker import Chunker, Pause
 from protocol.dialects import stt_ai, tts_ai, vbee_realtime
 from protocol.dialects.vbee_realtime import Request
 from protocol.errors import Code, VoiceError
+from protocol.pricing import Route
 from protocol.reply import Reply
 from protocol.requests import Priority, Speak
 from protocol.route import Owner, choose
 from protocol.speaker import GAPS
 from protocol.spoken_form import spoken_form
 from stream.admission import Admission, Authenticate, Caller
+from stream.billing import Bill
 from stream.exchange import Exchange
 from stream.meter import Meter
 from stream.rendering import Rendering
@@ -61,6 +64,7 @@ class Plan:
     audio: AudioFormat
     bitrate: int | None
     speed: float
+    characters: int  # of the text, as they are paid for
 
 
 class Realtime:
@@ -73,6 +77,7 @@ class Realtime:
         admission: Admission,
         meter: Meter,
         authenticate: Authenticate,
+        tabs: Tabs,
         *,
         now: Callable[[], float],
         limits: CallLimits = LIMITS,
@@ -82,6 +87,7 @@ class Realtime:
         self._admission = admission
         self._meter = meter
         self._authenticate = authenticate
+        self._tabs = tabs
         self._now = now
         self._limits = limits
         self._pool = ThreadPoolExecutor(ENCODERS, "encode")
@@ -128,15 +134,20 @@ class Realtime:
         await exchange.reply(_error_reply(whose, error))
 
     async def _call(self, exchange: Exchange, caller: Caller, plan: Plan) -> None:
-        asked_at = self._now()
+        asked_at, bill, delivered = self._now(), Bill(self._tabs, caller, Route.VBEE_REALTIME), False
         with self._admission.enter(caller, exchange.address), self._meter.session(KIND):
             try:
                 async with asyncio.TaskGroup() as group:
                     watch = group.create_task(exchange.gone())
-                    await self._deliver(exchange, plan, asked_at)
+                    # The credits are set aside while the first sound is made, and are there before it is sent.
+                    paid = group.create_task(bill.reserve(plan.characters))
+                    await self._deliver(exchange, plan, asked_at, paid)
                     watch.cancel()
+                delivered = True
             except ExceptionGroup as errors:
                 raise _first(errors) from None
+            finally:
+                await bill.settle(plan.characters if delivered else 0)
             self._meter.closed(KIND, None)
 
     async def _caller(self, exchange: Exchange) -> Caller:
@@ -161,11 +172,11 @@ class Realtime:
         clauses = [*chunker.push(request.text), *chunker.flush()]
         spoken = ((spoken_form(clause.text).text, clause.pause) for clause in clauses)
         said = tuple((text, pause) for text, pause in spoken if text)
-        return Plan(said, voice, AudioFormat(request.encoding, rate), bitrate, request.speed)
+        return Plan(said, voice, AudioFormat(request.encoding, rate), bitrate, request.speed, len(request.text))
 
     # -- doing it --------------------------------------------------------------------------------
 
-    async def _deliver(self, exchange: Exchange, plan: Plan, asked_at: float) -> None:
+    async def _deliver(self, exchange: Exchange, plan: Plan, asked_at: float, paid: asyncio.Task[None]) -> None:
         rendering = Rendering(plan.audio, plan.bitrate)
         headers = ((b"x-engine", plan.voice.engine.encode()),)
         async with aclosing(self._sound(plan, rendering)) as sound:
@@ -173,8 +184,10 @@ class Realtime:
                 if not data:
                     continue
                 if not exchange.started:
+                    await paid
                     self._meter.first_audio(self._now() - asked_at)
                 await exchange.stream(data, plan.audio.media_type, headers)
+        await paid
         await exchange.stream(rendering.finish(), plan.audio.media_type, headers)
         await exchange.finish()
 

@@ -10,7 +10,7 @@ first text a session has no speaker, no encoder and no buffer: an idle connectio
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ from protocol.events import (
 from protocol.session import Input, Limits, Pause, Session, State
 from protocol.speaker import Speaker, SpeakerLimits
 from stream.admission import Slot
+from stream.billing import Bill
 from stream.meter import Meter
 from stream.narrator import Narrator, Stage
 from stream.pacing import Pacer
@@ -68,15 +69,16 @@ class Talking:
     """One session of speech out, over an accepted socket."""
 
     __slots__ = (
-        "_asked_at", "_closing", "_config", "_draining", "_group", "_id", "_narrator", "_outbox", "_paused_until",
-        "_reading", "_session", "_shared", "_slot", "_socket", "_speaker", "_stalled", "_timer", "_voice", "_wake_at",
-        "_why",
+        "_asked_at", "_bill", "_characters", "_closing", "_config", "_draining", "_group", "_id", "_narrator",
+        "_outbox", "_paused_until", "_reading", "_session", "_shared", "_slot", "_socket", "_speaker", "_stalled",
+        "_timer", "_voice", "_wake_at", "_why",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared, socket: Socket, slot: Slot, name: str) -> None:
+    def __init__(self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, name: str) -> None:
         self._shared = shared
         self._socket = socket
         self._slot = slot
+        self._bill = bill
         self._id = name
         self._session = Session(shared.now(), shared.limits)
         self._group = asyncio.TaskGroup()
@@ -84,6 +86,7 @@ class Talking:
         self._reading: asyncio.Timeout | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._config: SpeakConfig | None = None
+        self._characters = 0  # of text that came in
         self._voice: VoiceEntry | None = None
         self._speaker: Speaker | None = None  # this and the next: from the first text on
         self._narrator: Narrator | None = None
@@ -110,6 +113,7 @@ class Talking:
                 if self._closing is not None and self._outbox.broken is None:
                     await self._socket.close(self._closing.code, self._closing.reason)
         finally:
+            await self._bill.settle(self._speaker.characters_said if self._speaker is not None else 0)
             self._report()
 
     def drain(self) -> None:
@@ -201,32 +205,40 @@ class Talking:
                 self._broke()
         except Disconnected as gone:
             self._input(Closed(gone.code))
+        except VoiceError as error:
+            self.fail(error)
         except Exception:  # noqa: BLE001 (a bug must end one session, with an error, not the server)
             self._broke()
 
     async def _take_in(self) -> None:
         while self._closing is None:
-            self._message(await self._socket.receive())
+            events = self._decoded(await self._socket.receive())
+            if text := sum(len(event.delta) for event in events if type(event) is Text):
+                self._characters += text
+                await self._bill.reserve(self._characters)  # who cannot pay is told before anything is spoken
+            for event in events:
+                self._input(event)
+            self._push()
+            if self._speaker is not None:
+                await self._bill.book(self._speaker.characters_said)
             if self._paused_until is not None:
                 until, self._paused_until = self._paused_until, None
                 await asyncio.sleep(max(0.0, until - self._shared.now()))
 
-    def _message(self, data: str | bytes) -> None:
+    def _decoded(self, data: str | bytes) -> Sequence[Input]:
+        """What a message says; nothing when it ended the session."""
         configured = self._session.state is not State.CONFIGURING
         try:
             if isinstance(data, bytes):
                 raise voxline.binary()
-            events = voxline.decode(data, configured=configured)
+            return voxline.decode(data, configured=configured)
         except VoiceError as error:
             if not configured:
                 self.fail(error)
-                return
+                return ()
             # A bad message in mid-stream changes nothing and ends nothing; it counts as one for the flood limit.
             self._deliver(voxline.encode(Failed(error, fatal=False)))
-            events = (KeepAlive(),)
-        for event in events:
-            self._input(event)
-        self._push()
+            return (KeepAlive(),)
 
     def _input(self, event: Input) -> None:
         for action in self._session.receive(event, self._shared.now()):

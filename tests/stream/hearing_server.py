@@ -32,8 +32,9 @@ from stream.listen import Listening
 from stream.meter import Meter
 from stream.socket import Receive, Scope, Send, Socket
 from tests.server.serving import Served, lifespan, serving
+from tests.stream.tabs import Purse
 
-KEYS = {"ann-key": Caller("ann"), "bob-key": Caller("bob")}
+KEYS = {"ann-key": Caller("ann", user_id=1), "bob-key": Caller("bob", user_id=2)}
 GENEROUS = Slots(sessions=0, sessions_per_key=0, sessions_per_address=0, anonymous_per_day=0, anonymous_at_once=0)
 
 
@@ -139,6 +140,7 @@ async def house(
     drain_s: float = 20.0,
     recogniser: Recogniser | None = None,
     fleet: Fleet | None = None,
+    purse: Purse | None = None,
     **settings: Any,
 ) -> AsyncIterator[House]:
     """A server on a free port until the block ends; ``fleet`` takes the place of the engines inside the test."""
@@ -149,7 +151,7 @@ async def house(
     admission, meter = Admission(slots, now=loop.time), Meter(CollectorRegistry())
     ids = count()
     listening = Listening(
-        fleet or cast(Fleet, ScriptedFleet(chosen, batcher)), admission, meter, now=loop.time,
+        fleet or cast(Fleet, ScriptedFleet(chosen, batcher)), admission, meter, purse or Purse(), now=loop.time,
         new_id=lambda: f"s{next(ids)}", limits=limits, partial_interval_s=partial_interval_s,
     )  # fmt: skip
 

@@ -34,8 +34,9 @@ from stream.realtime import CallLimits, Realtime
 from stream.socket import Receive, Scope, Send, Socket
 from stream.speak import Speaking
 from tests.server.serving import Served, lifespan, serving
+from tests.stream.tabs import Purse
 
-KEYS = {"ann-key": Caller("ann"), "bob-key": Caller("bob")}
+KEYS = {"ann-key": Caller("ann", user_id=1), "bob-key": Caller("bob", user_id=2)}
 GENEROUS = Slots(sessions=500, sessions_per_key=500, sessions_per_address=500, anonymous_per_day=0, anonymous_at_once=0)
 RATE = 22050
 LETTER = 441  # samples, 20 ms
@@ -141,6 +142,7 @@ async def house(
     drain_s: float = 20.0,
     voice: Voice | None = None,
     specs: Sequence[EngineSpec] = (),
+    purse: Purse | None = None,
     **settings: Any,
 ) -> AsyncIterator[House]:
     """A server on a free port until the block ends; with ``specs``, over those engines in processes of their own."""
@@ -149,9 +151,9 @@ async def house(
     real = Fleet(specs, now=now)
     fleet = real if specs else cast(Fleet, scripted)
     admission, call_slots, meter = Admission(slots, now=now), Admission(calls, now=now), Meter(CollectorRegistry())
-    ids = count()
+    ids, tabs = count(), purse or Purse()
     speaking = Speaking(
-        fleet, Catalogue.load(), admission, meter, now=now, new_id=lambda: f"s{next(ids)}", limits=limits,
+        fleet, Catalogue.load(), admission, meter, tabs, now=now, new_id=lambda: f"s{next(ids)}", limits=limits,
         speaker_limits=speaker_limits,
     )  # fmt: skip
 
@@ -159,7 +161,7 @@ async def house(
         return KEYS.get(key)
 
     realtime = Realtime(
-        fleet, Catalogue.load(), call_slots, meter, authenticate, now=now, limits=call_limits or CallLimits()
+        fleet, Catalogue.load(), call_slots, meter, authenticate, tabs, now=now, limits=call_limits or CallLimits()
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

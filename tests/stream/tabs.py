@@ -1,0 +1,48 @@
+"""Bills for the servers of these tests: a purse with so much in it, and what was done with it."""
+
+from dataclasses import dataclass, field
+
+from accounts.tabs import Tab
+from protocol.errors import Code, VoiceError
+from protocol.pricing import Route
+
+
+@dataclass
+class Purse:
+    """Opens bills (``accounts.tabs.Tabs``) that allow ``quantity`` in all; ``away``: its store does not answer."""
+
+    quantity: float = 1e9
+    away: bool = False
+    opened: list[Route] = field(default_factory=list)
+    booked: list[float] = field(default_factory=list)  # what each settled bill came to
+
+    async def open(self, user_id: int, route: Route, *, most: int = 0) -> Tab:
+        if self.away:
+            raise VoiceError(Code.BUSY, "The server's database does not answer now.", retry_after=2)
+        if self.quantity <= 0:
+            raise VoiceError(Code.INSUFFICIENT_CREDITS, "This costs 1 credits; 0 are available.")
+        self.opened.append(route)
+        return PurseTab(self)
+
+
+@dataclass
+class PurseTab:
+    """One bill."""
+
+    purse: Purse
+    quantity: float = 0.0
+    settled: bool = False
+
+    async def reserve(self, quantity: float) -> None:
+        assert not self.settled
+        if quantity > self.purse.quantity:
+            raise VoiceError(Code.INSUFFICIENT_CREDITS, "This costs 1 credits; 0 are available.")
+
+    async def book(self, quantity: float) -> None:
+        await self.reserve(quantity)
+        self.quantity = max(self.quantity, quantity)
+
+    async def settle(self) -> None:
+        if not self.settled:
+            self.settled = True
+            self.purse.booked.append(self.quantity)

@@ -1,0 +1,157 @@
+"""What live sessions cost: seconds heard, characters really spoken; nothing for who only waits, whatever ends it."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import connect
+
+from protocol.pricing import Route
+from tests.server.serving import until
+from tests.stream import hearing_server, speaking_server
+from tests.stream.hearing_server import ending, message, speech, stop
+from tests.stream.speaking_server import hear, send
+from tests.stream.tabs import Purse
+
+ANN: Any = {"additional_headers": {"Authorization": "Bearer ann-key"}}
+
+
+async def test_seconds_that_came_in_are_booked_at_the_end() -> None:
+    purse = Purse()
+    async with hearing_server.house(purse=purse) as house:
+        async with hearing_server.client(house, config={}, **ANN) as socket:
+            await socket.send(speech(2.5))
+            await stop(socket)
+        await until(lambda: bool(purse.booked))
+    assert purse.opened == [Route.LIVE_LISTEN]
+    assert purse.booked == [2.5]
+
+
+async def test_a_client_that_vanishes_is_booked_for_what_it_sent() -> None:
+    purse = Purse()
+    async with hearing_server.house(purse=purse) as house:
+        socket = await connect(house.url, **ANN)
+        await socket.send("{}")
+        await message(socket)
+        await socket.send(speech(1.0))
+        await until(lambda: bool(purse.opened))
+        socket.transport.abort()
+        await until(lambda: purse.booked == [1.0])
+
+
+async def test_waiting_and_anonymous_sessions_have_no_bill() -> None:
+    purse = Purse()
+    async with hearing_server.house(purse=purse) as house:
+        async with hearing_server.client(house, config={}, **ANN) as socket:
+            await socket.send(json.dumps({"action": "keepalive"}))
+            await stop(socket)
+        async with hearing_server.client(house, config={}) as socket:
+            await socket.send(speech(0.5))
+            await stop(socket)
+    assert not purse.opened
+    assert not purse.booked
+
+
+async def test_who_cannot_pay_is_told_before_anything_is_heard() -> None:
+    async with hearing_server.house(purse=Purse(quantity=0)) as house:
+        async with hearing_server.client(house, config={}, **ANN) as socket:
+            await socket.send(speech(1.0))
+            messages, code, reason = await ending(socket)
+        assert messages[-1]["code"] == "insufficient_credits"
+        assert (code, reason) == (1008, "insufficient_credits")
+        assert not house.value("audio_in_seconds_total")
+
+
+async def test_a_session_ends_where_the_credits_do() -> None:
+    purse = Purse(quantity=2)
+    async with hearing_server.house(purse=purse) as house:
+        async with hearing_server.client(house, config={}, **ANN) as socket:
+            for _ in range(30):
+                await socket.send(speech(0.1))
+            messages, code, _ = await ending(socket)
+        assert messages[-1]["code"] == "insufficient_credits"
+        assert code == 1008
+        await until(lambda: bool(purse.booked))
+    assert 1.9 <= purse.booked[0] <= 2.0
+
+
+async def test_books_that_are_closed_stop_new_sound_with_a_typed_error() -> None:
+    """What cannot be written down is not given (P2), and nobody is left without a word (P6)."""
+    async with (
+        hearing_server.house(purse=Purse(away=True)) as house,
+        hearing_server.client(house, config={}, **ANN) as socket,
+    ):
+        await socket.send(speech(0.5))
+        messages, _, reason = await ending(socket)
+    assert messages[-1]["code"] == reason == "storage_full"
+
+
+async def test_characters_that_were_spoken_are_booked() -> None:
+    purse = Purse()
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
+            await send(socket, {"text": "Hello there. "}, {"text": "Good bye."}, {"action": "stop"})
+            await hear(socket)
+        await until(lambda: bool(purse.booked))
+    assert purse.opened == [Route.LIVE_SPEAK]
+    assert abs(purse.booked[0] - len("Hello there. Good bye.")) <= 1
+
+
+async def test_text_that_was_cut_off_is_free() -> None:
+    purse = Purse()
+    text = "One two three four five six seven eight nine ten. " * 20
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {}, **ANN) as socket:
+            await send(socket, {"text": text})
+            await until(lambda: bool(purse.opened))
+            while not isinstance(await socket.recv(), bytes):
+                pass
+            await send(socket, {"action": "clear"}, {"action": "stop"})
+            await hear(socket)
+        await until(lambda: bool(purse.booked))
+    assert purse.booked[0] < len(text) / 4
+
+
+async def call(house: speaking_server.House, text: str) -> httpx.Response:
+    body = {"text": text, "voiceCode": "hn_female_ngochuyen_full_48k-fhg", "mode": "sync", "outputFormat": "wav"}
+    headers = {"Authorization": "Bearer ann-key", "App-Id": "app"}
+    async with httpx.AsyncClient(timeout=20) as http:
+        return await http.post(f"http://127.0.0.1:{house.served.port}/v1/tts", json=body, headers=headers)
+
+
+async def test_a_synchronous_call_is_paid_by_the_character() -> None:
+    purse = Purse()
+    async with speaking_server.house(purse=purse) as house:
+        assert (await call(house, "  Xin chào các bạn.  ")).status_code == 200
+    assert purse.opened == [Route.VBEE_REALTIME]
+    assert purse.booked == [len("Xin chào các bạn.")]
+
+
+async def test_a_call_that_cannot_be_paid_is_a_bad_request() -> None:
+    """E11 counts it among those; nothing is charged."""
+    purse = Purse(quantity=3)
+    async with speaking_server.house(purse=purse) as house:
+        answer = await call(house, "Xin chào các bạn.")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "BAD_REQUEST"
+    assert purse.booked == [0]
+
+
+async def test_credits_that_cannot_be_spent_have_the_documents_own_code() -> None:
+    """E11: TTS_SPEND_CREDITS_FAILED."""
+    async with speaking_server.house(purse=Purse(away=True)) as house:
+        answer = await call(house, "Xin chào.")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "TTS_SPEND_CREDITS_FAILED"
+
+
+async def test_a_call_whose_client_leaves_is_free() -> None:
+    purse = Purse()
+    text = "One two three four five six seven eight nine ten. " * 6
+    async with speaking_server.house(purse=purse, voice=speaking_server.Voice(gate=asyncio.Event())) as house:
+        asking = asyncio.create_task(call(house, text[:300]))
+        await until(lambda: bool(purse.opened))
+        asking.cancel()
+        await until(lambda: bool(purse.booked))
+    assert purse.booked == [0]
