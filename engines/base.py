@@ -49,6 +49,8 @@ class Capabilities:
     cloning: bool = False  # speaks like a reference (``Cloner``)
     designs: bool = False  # speaks as a description asks (``Speak.design``)
     note: str = ""  # what a person should know ("US English only, modest accuracy")
+    stems: tuple[str, ...] = ()  # what it can take a mix apart into (``StemSeparator``); none: voices and the rest only
+    stretch_s: float = 0.0  # how much of a mix a separator would like at a time; 0: any
 
 
 class Engine(Protocol):
@@ -99,6 +101,14 @@ class Separator(Engine, Protocol):
     """
 
     def separate(self, pcm: bytes, rate: int, channels: int) -> Mapping[str, bytes]: ...
+
+
+class StemSeparator(Separator, Protocol):
+    """A separator that knows more than voices and the rest: drums, bass, instruments (``Capabilities.stems``)."""
+
+    def take_apart(self, pcm: bytes, rate: int, channels: int) -> Mapping[str, bytes]:
+        """As ``separate``, into every stem it knows; they add up to the mix."""
+        ...
 
 
 Options = Mapping[str, object]  # plain JSON values: a directory, a device, a number of threads

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import cast
 
 from engines import wire
-from engines.base import Cloner, Engine, Factory, Recognizer, Separator, SpeechDetector, Synthesizer
+from engines.base import Cloner, Engine, Factory, Recognizer, SpeechDetector, StemSeparator, Synthesizer
 from engines.frames import Frame, FrameReader, Head, Kind, WireError, pack
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Speak
@@ -108,7 +108,9 @@ class Child:
 
     def _separate(self, frame: Frame) -> Frame:
         rate, channels = cast(int, frame.head["rate"]), cast(int, frame.head["channels"])
-        head, buffers = wire.pack_stems(cast(Separator, self._engine).separate(frame.buffers[0], rate, channels))
+        engine = cast(StemSeparator, self._engine)
+        take = engine.take_apart if frame.head["every"] else engine.separate
+        head, buffers = wire.pack_stems(take(frame.buffers[0], rate, channels))
         return Frame(Kind.DONE, frame.call, head, buffers)
 
     def _clone(self, frame: Frame) -> Frame:

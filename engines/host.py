@@ -121,9 +121,15 @@ class EngineHost:
         frame = await self._ask(Kind.DETECT, {}, (windows, state), 0.0)
         return self._trusted(_probabilities, frame.buffers, len(windows) // _WINDOW_BYTES, len(state))
 
-    async def separate(self, pcm: bytes, rate: int, channels: int, expected_s: float = 0.0) -> dict[str, bytes]:
-        """One call of the separator: the stems of a stretch of interleaved s16le, by name."""
-        frame = await self._ask(Kind.SEPARATE, {"rate": rate, "channels": channels}, (pcm,), expected_s)
+    async def separate(
+        self, pcm: bytes, rate: int, channels: int, expected_s: float = 0.0, *, every: bool = False
+    ) -> dict[str, bytes]:
+        """One call of the separator: the stems of a stretch of interleaved s16le, by name.
+
+        They are "vocals" and "instrumental", or ``every`` one of ``Capabilities.stems``.
+        """
+        head: Head = {"rate": rate, "channels": channels, "every": every and bool(self.capabilities.stems)}
+        frame = await self._ask(Kind.SEPARATE, head, (pcm,), expected_s)
         return self._trusted(wire.read_stems, frame.head, frame.buffers, len(pcm))
 
     async def clone(self, reference: Reference, expected_s: float = 0.0) -> bytes:

@@ -231,8 +231,8 @@ class Supervisor:
     def _not_built(self, head: Head) -> VoiceError:
         note(self.spec.name, head)
         error = wire.read_error(head)
-        if error.code is not Code.ENGINE_FAILED:
-            return error
+        if error.code is not Code.ENGINE_FAILED or "raised" not in head:
+            return error  # the engine says itself what is wrong
         return VoiceError(Code.ENGINE_FAILED, f"{self.spec.name} cannot be loaded", install=self.spec.install)
 
 

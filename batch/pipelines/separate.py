@@ -27,7 +27,8 @@ from protocol.work import Separating
 RATE = 44_100
 _CHANNELS = 2
 _FRAME = 2 * _CHANNELS  # bytes
-STRETCH_S = 40.0  # long enough to hold repeats of what is played, short enough for progress to move
+# Long enough to hold repeats of what is played, short enough for progress to move; a model says what it wants itself.
+STRETCH_S = 40.0
 OVERLAP_S = 2.0
 
 Samples = npt.NDArray[np.int16]
@@ -69,7 +70,7 @@ async def _separate(
             )
             for stem in work.stems
         }
-        for start, count, last in plan(frames):
+        for start, count, last in plan(frames, host.capabilities.stretch_s or STRETCH_S):
             mix = await loop.run_in_executor(thread, _read, path, start, count)
             parts = await patiently(partial(host.separate, mix, RATE, _CHANNELS))
             for stem, writer in stems.items():
@@ -78,9 +79,9 @@ async def _separate(
     return tuple(ProducedFile(stem, context.directory / f"{stem}.{form}", MEDIA_TYPES[form]) for stem in work.stems)
 
 
-def plan(frames: int) -> Iterator[tuple[int, int, bool]]:
+def plan(frames: int, stretch_s: float = STRETCH_S) -> Iterator[tuple[int, int, bool]]:
     """The stretches of a recording: first frame, number of frames, whether it is the last. Neighbours overlap."""
-    longest, overlap = round(STRETCH_S * RATE), round(OVERLAP_S * RATE)
+    longest, overlap = round(max(stretch_s, 2 * OVERLAP_S) * RATE), round(OVERLAP_S * RATE)
     start = 0
     while True:
         # What would be left over is added to the last one rather than heard without its surroundings.
