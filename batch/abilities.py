@@ -39,11 +39,16 @@ class Abilities:
     def recognizer(self, language: str, engine: str) -> str:
         """The name of the engine that will recognise it. Raises NOT_INSTALLED, BAD_REQUEST."""
         try:
-            return self._fleet.recognizer(language, engine).capabilities.engine
+            return self._fleet.transcriber(language, engine).engine
         except VoiceError as error:
             if error.code is not Code.NOT_FOUND or error.facts.get("field") != "language":
                 raise
             raise _no_language(language, "recognises", self.recognized_languages()) from None
+
+    def preferred(self, engine: str, language: str) -> str:
+        """That engine where it is installed and knows the language, else "auto": the best that is."""
+        able = [one for one in self._capable(Task.RECOGNIZE) if one.engine == engine]
+        return engine if any(language in ("auto", *one.languages) for one in able) else "auto"
 
     def spoken_languages(self) -> list[str]:
         """The codes of all languages some voice here speaks."""

@@ -63,6 +63,10 @@ class BatchLanes:
             return Standing(live)
         return self._lane(lambda: self._scheduler(_nice(spec)))
 
+    def transcriber(self, spec: EngineSpec) -> OnDemand[Scheduler]:
+        """Lends a recogniser that nobody can speak to live."""
+        return self._lane(lambda: self._scheduler(_nice(spec)))
+
     def speaker(self, spec: EngineSpec, live: SynthesisQueue) -> Lender[SynthesisQueue]:
         """Lends a synthesiser as ``live`` is one."""
         if _serves_both(spec):

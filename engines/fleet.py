@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
 from itertools import chain
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from engines import models, registry
 from engines.base import Capabilities, Observer, Task
 from engines.batch_lanes import BatchLanes
 from engines.host import EngineHost, Unobserved
-from engines.on_demand import Lender
+from engines.on_demand import Lender, OnDemand
 from engines.registry import EngineSpec
 from engines.scheduler import Scheduler, SchedulerLimits
 from engines.speech import SpeechStream
@@ -29,9 +30,32 @@ class _Recognizer(NamedTuple):
     batch: Lender[Scheduler]
 
 
+class _Transcriber(NamedTuple):
+    """A recogniser for recordings only, which is there while it is used."""
+
+    able: Capabilities  # as the registry and the model's files tell; it is not loaded to be asked
+    lane: OnDemand[Scheduler]
+
+
 class _Speaker(NamedTuple):
     live: SynthesisQueue
     batch: Lender[SynthesisQueue]
+
+
+class State(StrEnum):
+    """Whether an engine's model is in memory."""
+
+    LOADED = "loaded"
+    LOADING = "loading"
+    ON_DEMAND = "on_demand"  # the first work that needs it loads it
+
+
+class Offer(NamedTuple):
+    """What an engine can do, and how soon."""
+
+    capabilities: Capabilities
+    state: State
+    live: bool = True  # it serves sessions too, not recordings only
 
 
 class Fleet:
@@ -54,6 +78,7 @@ class Fleet:
         self._scheduling = scheduling
         self._hosts: list[tuple[EngineSpec, list[EngineHost]]] = []
         self._recognizers: list[_Recognizer] = []
+        self._transcribers: list[_Transcriber] = []
         self._batch_detector: Lender[EngineHost] | None = None
         self._separators: list[tuple[EngineSpec, Lender[EngineHost]]] = []
         self._synthesizers: list[_Speaker] = []
@@ -85,6 +110,8 @@ class Fleet:
         for spec in self._specs:
             if spec.on_demand and spec.task is Task.SEPARATE:
                 self._separators.append((spec, self.lanes.host(spec)))
+            elif spec.on_demand and spec.task is Task.RECOGNIZE:
+                self._transcribers.append(_Transcriber(_described(spec), self.lanes.transcriber(spec)))
         for lane in self.lanes.work():
             self._tasks.create_task(lane, name="lend an engine")
 
@@ -131,9 +158,18 @@ class Fleet:
         """Every engine has a process that can work."""
         return self._tasks is not None and all(any(host.alive for host in hosts) for _, hosts in self._hosts if hosts)
 
+    @property
+    def offers(self) -> list[Offer]:
+        """What each engine can do, those of higher preference first, then those for recordings only."""
+        standing = [(hosts[0].capabilities, any(host.alive for host in hosts)) for _, hosts in self._hosts if hosts]
+        return [
+            *(Offer(able, State.LOADED if alive else State.LOADING) for able, alive in standing),
+            *(Offer(one.able, _state(one.lane), live=False) for one in self._transcribers),
+        ]
+
     def capabilities(self) -> list[Capabilities]:
-        """What each engine can do, those of higher preference first."""
-        return [hosts[0].capabilities for _, hosts in self._hosts if hosts]
+        """The same without how soon."""
+        return [offer.capabilities for offer in self.offers]
 
     def pids(self) -> list[int]:
         """The process numbers of all children."""
@@ -150,7 +186,11 @@ class Fleet:
 
     def batch_recognizer(self, language: str = AUTO, model: str = AUTO) -> Lender[Scheduler]:
         """The same for work that is not to be felt by live sessions: borrow it for as long as the work takes."""
-        return self._recognizer(language, model).batch
+        return self._transcriber(language, model)[1]
+
+    def transcriber(self, language: str = AUTO, model: str = AUTO) -> Capabilities:
+        """Who that will be. Raises what ``batch_recognizer`` does."""
+        return self._transcriber(language, model)[0]
 
     def speak(self, request: Speak, *, engine: str = AUTO, priority: Priority = Priority.SYNCHRONOUS) -> SpeechStream:
         """Have a clause spoken; errors come from the iteration, ``aclose()`` silences it at once."""
@@ -207,7 +247,7 @@ class Fleet:
         able = [one for one in self._recognizers if model in (AUTO, *_names(one))]
         if not able:
             raise self._no_model(model)
-        code = language.lower().replace("_", "-").partition("-")[0]
+        code = _code(language)
         if code in (AUTO, ""):
             return next((one for one in able if one.live.capabilities.detects_language), able[0])
         for one in able:
@@ -215,12 +255,30 @@ class Fleet:
                 return one
         raise self._no_language(code)
 
+    def _transcriber(self, language: str, model: str) -> tuple[Capabilities, Lender[Scheduler]]:
+        """Who recognises a recording: one for recordings only, if it is named or nobody else knows the language."""
+        named = [one for one in self._transcribers if model in (AUTO, one.able.model, one.able.engine)]
+        able = [one for one in named if _knows(one.able, language)]
+        try:
+            live = self._recognizer(language, model)
+        except VoiceError:
+            if able:
+                return able[0].able, able[0].lane
+            if named and model != AUTO:
+                raise self._no_language(_code(language)) from None
+            raise
+        return live.live.capabilities, live.batch
+
     # -- what is missing -----------------------------------------------------------------------------
 
     def _no_model(self, model: str) -> VoiceError:
         if model == AUTO:
             install = self._install(Task.RECOGNIZE, AUTO)
             return VoiceError(Code.NOT_INSTALLED, "no speech recogniser is installed", install=install)
+        if any(model in (one.able.model, one.able.engine) for one in self._transcribers):
+            allowed = [next(filter(None, _names(one))) for one in self._recognizers]
+            message = f"{model} is for recordings, sent to the job APIs; nobody can speak to it live"
+            return VoiceError(Code.BAD_REQUEST, message, field="model", allowed=allowed)
         if any(model == one.name for one in models.PUBLISHED):
             command = f"voxline models pull {model}"
             return VoiceError(Code.NOT_INSTALLED, f"the model {model} is not installed", install=command)
@@ -243,7 +301,8 @@ class Fleet:
             if spec.task is Task.RECOGNIZE and code in spec.languages:
                 message = f"no installed engine recognises {code}"
                 return VoiceError(Code.NOT_INSTALLED, message, field="language", install=spec.install)
-        known = sorted({*chain.from_iterable(one.live.capabilities.languages for one in self._recognizers)})
+        every = [one.live.capabilities for one in self._recognizers] + [one.able for one in self._transcribers]
+        known = sorted({*chain.from_iterable(able.languages for able in every)})
         return VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language", allowed=known)
 
     def _install(self, task: Task, engine: str) -> str:
@@ -259,3 +318,26 @@ def _names(recognizer: _Recognizer) -> tuple[str, str]:
 
 def _has(able: Capabilities, voice: str) -> bool:
     return any(voice == one.id for one in able.voices)
+
+
+def _code(language: str) -> str:
+    return language.lower().replace("_", "-").partition("-")[0]
+
+
+def _knows(able: Capabilities, language: str) -> bool:
+    return _code(language) in (AUTO, "", *able.languages)
+
+
+def _described(spec: EngineSpec) -> Capabilities:
+    """What a recogniser will say of itself when it is loaded."""
+    several = len(spec.languages) > 1
+    model = str(spec.options.get("model", ""))
+    return Capabilities(
+        spec.name, spec.task, model, spec.languages, detects_language=several, word_timestamps=True, note=spec.note
+    )
+
+
+def _state(lane: OnDemand[Scheduler]) -> State:
+    if lane.ready:
+        return State.LOADED
+    return State.LOADING if lane.running else State.ON_DEMAND

@@ -1,17 +1,31 @@
-"""Model directories on disk: which names exist, which are here, whether they are whole, and how one is fetched.
+"""Model directories on disk: which names exist, which are here, and whether they are whole.
 
-A model is a directory ``<root>/<name>`` in CTranslate2's format. Names a client may send are looked up among the
-directories found there and in a closed table; they never become a path or a repository id.
+A model is a directory ``<root>/<name>`` in one of a few formats. Names a client may send are looked up among the
+directories found there and in a closed table; they never become a path or a repository id. ``engines.pulling`` brings
+models here.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from protocol.errors import Code, VoiceError
+
+
+class Format(StrEnum):
+    """How a model lies on disk; the value is the engine that reads it."""
+
+    CTRANSLATE2 = "faster-whisper"
+    TRANSFORMERS = "transformers"  # Whisper
+    VITS = "vits"
+    DEMUCS = "demucs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +36,19 @@ class Published:
     repository: str  # on the hub
     megabytes: int
     note: str
+    format: Format = Format.CTRANSLATE2
+    wide: bool = False  # its weights are stored in float32
+
+    @property
+    def memory_mb(self) -> int:
+        """About what it takes while it runs on a CPU: int8 for CTranslate2, float32 for transformers."""
+        weights = self.megabytes * (0.5 if self.format is Format.CTRANSLATE2 else 1.0 if self.wide else 2.0)
+        return round(weights * 1.2) + (300 if self.format is Format.CTRANSLATE2 else 700)
+
+    @property
+    def gpu_memory_mb(self) -> int:
+        """The same on a GPU, in half precision."""
+        return round(self.megabytes * (0.5 if self.wide else 1.0) * 1.2) + 700
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +58,10 @@ class Installed:
     name: str
     directory: Path
     bytes: int
+    format: Format = Format.CTRANSLATE2
 
 
-#: The closed table of names, smallest first.
+#: The closed table of names, smallest first of each format.
 PUBLISHED: tuple[Published, ...] = (
     Published("tiny", "Systran/faster-whisper-tiny", 78, "many languages, fastest, many mistakes"),
     Published("tiny.en", "Systran/faster-whisper-tiny.en", 78, "English only"),
@@ -44,16 +72,56 @@ PUBLISHED: tuple[Published, ...] = (
     Published("medium", "Systran/faster-whisper-medium", 1530, "many languages"),
     Published("large-v3-turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo", 1620, "many languages; for a GPU"),
     Published("large-v3", "Systran/faster-whisper-large-v3", 3090, "many languages, most accurate; for a GPU"),
+    *(
+        Published(f"whisper-{size}", f"openai/whisper-{size}", megabytes, note, Format.TRANSFORMERS, wide=wide)
+        for size, megabytes, note, wide in (
+            ("tiny", 154, "many languages, many mistakes; recordings only", True),
+            ("base", 293, "many languages; recordings only", True),
+            ("small", 970, "many languages; recordings only", True),
+            ("large-v3-turbo", 1620, "many languages; recordings only, for a GPU", False),
+            ("medium", 3060, "many languages; recordings only", True),
+            ("large-v3", 3090, "many languages, most accurate; recordings only, for a GPU", False),
+        )
+    ),
+    Published("mms-tts-eng", "facebook/mms-tts-eng", 145, "English speech; non-commercial", Format.VITS, True),
+    Published("mms-tts-vie", "facebook/mms-tts-vie", 145, "Vietnamese speech; non-commercial", Format.VITS, True),
+    Published("htdemucs", "adefossez/HTDemucs", 84, "voices, drums, bass and the rest of music apart", Format.DEMUCS),
 )
 
-_REQUIRED = ("model.bin", "config.json")
-_VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
-_WANTED = [*_REQUIRED, "vocabulary.*", "tokenizer.json", "preprocessor_config.json"]
-_MANIFEST = "manifest.json"  # written by pull: the SHA-256 of every file
+MANIFEST = "manifest.json"  # written by a pull: where a model is from, and the SHA-256 of every file
+_REQUIRED = {
+    Format.CTRANSLATE2: ("model.bin", "config.json", "tokenizer.json"),
+    Format.TRANSFORMERS: (
+        "model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json",
+    ),
+    Format.VITS: ("model.safetensors", "config.json", "vocab.json", "tokenizer_config.json"),
+    Format.DEMUCS: (),
+}  # fmt: skip
+_ONE_OF = {  # a model also takes a file of each of these kinds; the first name stands for the others
+    Format.CTRANSLATE2: (("vocabulary.json", "vocabulary.txt"),),
+    Format.DEMUCS: (("*.yaml",), ("*.safetensors",)),
+}
+_OPTIONAL = {
+    Format.CTRANSLATE2: ("preprocessor_config.json",),
+    Format.TRANSFORMERS: (
+        "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json",
+        "normalizer.json",
+    ),
+    Format.VITS: ("added_tokens.json", "special_tokens_map.json"),
+    Format.DEMUCS: (),
+}  # fmt: skip
 _BLOCK = 1 << 20
-_BY_HAND = "run it again when the hub is reachable, or copy a model here and set VOXLINE_WHISPER_MODEL to its directory"
 
-Progress = Callable[[str, int, int], None]  # file name, bytes so far, bytes in all (0 when unknown)
+
+def belongs(form: Format, name: str) -> bool:
+    """Whether a file of that name may be part of a model; what else lies beside it is not fetched."""
+    patterns = (*_REQUIRED[form], *_OPTIONAL[form], *chain.from_iterable(_ONE_OF.get(form, ())))
+    return Path(name).name == name and any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def format_of(directory: Path) -> Format | None:
+    """The format a directory has every file for."""
+    return next((form for form in Format if not missing(directory, form)), None)
 
 
 def installed(root: Path) -> list[Installed]:
@@ -61,7 +129,8 @@ def installed(root: Path) -> list[Installed]:
     if not root.is_dir():
         return []
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    return [Installed(folder.name, folder, _size(folder)) for folder in folders if not missing(folder)]
+    forms = ((folder, format_of(folder)) for folder in folders)
+    return [Installed(folder.name, folder, size_of(folder), form) for folder, form in forms if form is not None]
 
 
 def find(root: Path, name: str) -> Installed:
@@ -75,7 +144,12 @@ def find(root: Path, name: str) -> Installed:
         if model.name == name:
             return model
     published(name, also=(model.name for model in here))
-    raise VoiceError(Code.NOT_INSTALLED, f"the model {name} is not installed", install=f"voxline models pull {name}")
+    raise VoiceError(Code.NOT_INSTALLED, f"the model {name} is not installed", install=pull_command(name))
+
+
+def pull_command(name: str) -> str:
+    """What a person types to have it."""
+    return f"voxline models pull {name}"
 
 
 def published(name: str, also: Iterable[str] = ()) -> Published:
@@ -87,106 +161,83 @@ def published(name: str, also: Iterable[str] = ()) -> Published:
     raise VoiceError(Code.NOT_FOUND, f"there is no model of that name; there are {', '.join(known)}", allowed=known)
 
 
-def missing(directory: Path) -> list[str]:
+def missing(directory: Path, form: Format = Format.CTRANSLATE2) -> list[str]:
     """Which files a model directory lacks; empty when it can be loaded."""
-    absent = [name for name in (*_REQUIRED, "tokenizer.json") if not _whole(directory / name)]
-    if not any(_whole(directory / name) for name in _VOCABULARIES):
-        absent.append(_VOCABULARIES[0])
+    absent = [name for name in _REQUIRED[form] if not _whole(directory / name)]
+    for patterns in _ONE_OF.get(form, ()):
+        if not any(_whole(path) for pattern in patterns for path in directory.glob(pattern)):
+            absent.append(patterns[0])
+    if form is Format.VITS and not absent and read_object(directory / "config.json").get("model_type") != "vits":
+        absent.append("config.json of a VITS")
     return absent
+
+
+def languages(directory: Path) -> tuple[str, ...]:
+    """The languages a model in the format of transformers says it knows; none when it does not say."""
+    said = read_object(directory / "generation_config.json")
+    tokens = said.get("lang_to_id") if said.get("is_multilingual", True) else {"<|en|>": 0}
+    return tuple(token.strip("<|>") for token in tokens) if isinstance(tokens, dict) else ()
 
 
 def verify(directory: Path) -> list[str]:
     """What is wrong with a model directory, in words; empty when nothing is. Reads every byte of a pulled model."""
-    faults = [f"{name} is missing or empty" for name in missing(directory)]
-    manifest = directory / _MANIFEST
-    if not manifest.is_file():
+    form = format_of(directory) or Format.CTRANSLATE2
+    faults = [f"{name} is missing or empty" for name in missing(directory, form)]
+    if not (directory / MANIFEST).is_file():
         return faults
-    try:
-        digests = dict(json.loads(manifest.read_text(encoding="utf-8")))
-    except ValueError:
-        return [*faults, f"{_MANIFEST} cannot be read"]
-    for name, digest in digests.items():
+    files = read_object(directory / MANIFEST).get("files")
+    if not isinstance(files, dict):
+        return [*faults, f"{MANIFEST} cannot be read"]
+    for name, digest in files.items():
         path = directory / Path(name).name
-        if path.is_file() and _digest(path) != digest:
-            faults.append(f"{path.name} is not what was downloaded")
+        if not path.is_file():
+            faults += [f"{path.name} is gone"] if f"{path.name} is missing or empty" not in faults else []
+        elif digest_of(path) != digest:
+            faults.append(f"{path.name} is not what was pulled")
     return faults
 
 
-def pull(root: Path, name: str, progress: Progress | None = None) -> Installed:
-    """Download a model of the table from the hub, or finish an interrupted download, and install it whole.
-
-    It is downloaded beside its place, checked, and moved there at the end. Raises VoiceError NOT_FOUND for a name not
-    in the table, STORAGE_FULL before starting when the disk has not the room, and ENGINE_FAILED with the reason when
-    the hub cannot be reached or the download is not whole; calling again resumes.
-    """
-    model = published(name)
-    target, partial = root / model.name, root / f".{model.name}.partial"
-    partial.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(root).free + _size(partial)
-    if free < model.megabytes * 1_100_000:
-        raise VoiceError(Code.STORAGE_FULL, f"{model.name} needs {model.megabytes} MB; {free // 1_000_000} MB are free")
-    _download(model, partial, progress)
-    faults = verify(partial)
-    if faults:
-        raise VoiceError(Code.ENGINE_FAILED, f"the download of {model.name} is not whole: {'; '.join(faults)}")
-    shutil.rmtree(partial / ".cache", ignore_errors=True)
-    files = sorted(path for path in partial.iterdir() if path.is_file() and path.name != _MANIFEST)
-    digests = {path.name: _digest(path) for path in files}
-    (partial / _MANIFEST).write_text(json.dumps(digests, indent=1), encoding="utf-8")
-    if target.exists():
-        shutil.rmtree(target)
-    partial.rename(target)
-    return Installed(model.name, target, _size(target))
+def has_checksums(directory: Path) -> bool:
+    """Whether ``verify`` can compare its bytes, or only see that the files are there."""
+    return (directory / MANIFEST).is_file()
 
 
 def remove(root: Path, name: str) -> None:
-    """Delete an installed model; VoiceError as ``find`` when there is none."""
-    shutil.rmtree(find(root, name).directory)
+    """Delete an installed model, or what an interrupted pull left of one; VoiceError as ``find`` when there is none."""
+    partial = root / f".{Path(name).name}.partial"
+    if Path(name).name == name and partial.is_dir():
+        shutil.rmtree(partial)
+        if not (root / name).is_dir():
+            return
+    model = find(root, name).directory
+    going = model.with_name(f".{name}.old")
+    shutil.rmtree(going, ignore_errors=True)
+    model.rename(going)  # at once: nobody finds half of it
+    shutil.rmtree(going)
 
 
-def _download(model: Published, directory: Path, progress: Progress | None) -> None:
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.utils import tqdm
-    except ImportError as error:
-        install = "pip install huggingface_hub"
-        raise VoiceError(Code.NOT_INSTALLED, "huggingface_hub is not installed", install=install) from error
-
-    class Reporting(tqdm):  # type: ignore[misc]  # the library has no stubs
-        """Passes the hub client's progress on instead of drawing it."""
-
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            kwargs.pop("name", None)
-            kwargs["disable"] = False
-            super().__init__(*args, **kwargs)
-
-        def display(self, *args: object, **kwargs: object) -> bool:
-            if progress is not None and getattr(self, "unit", "") == "B":
-                progress(str(self.desc or model.name), int(self.n), int(self.total or 0))
-            return True
-
-    try:
-        snapshot_download(
-            model.repository, local_dir=str(directory), allow_patterns=_WANTED, tqdm_class=Reporting, max_workers=2
-        )
-    except Exception as error:
-        # The hub client's own errors share no base class with those of its HTTP library.
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        message = f"{model.name} could not be downloaded from {model.repository}: {reason}"
-        raise VoiceError(Code.ENGINE_FAILED, message, directory=str(directory), install=_BY_HAND) from error
-
-
-def _whole(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
-
-
-def _size(directory: Path) -> int:
+def size_of(directory: Path) -> int:
+    """Bytes of all files in a directory."""
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty for anything else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

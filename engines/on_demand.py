@@ -52,6 +52,11 @@ class OnDemand(Generic[T]):
         """It is there, or on its way."""
         return self._ready is not None
 
+    @property
+    def ready(self) -> bool:
+        """It is there: who borrows it does not wait."""
+        return self._ready is not None and self._ready.done()
+
     @asynccontextmanager
     async def borrow(self) -> AsyncIterator[T]:
         """``Lender``."""

@@ -6,18 +6,19 @@ from pathlib import Path
 
 from engines import models, registry
 from engines.base import Task
+from engines.models import Format
 from engines.registry import EngineSpec
 from server.settings import Settings
 
-WHISPER, SPHINX, ESPEAK = "faster-whisper", "pocketsphinx", "espeak-ng"
+WHISPER, TRANSFORMERS, SPHINX, ESPEAK = "faster-whisper", "transformers", "pocketsphinx", "espeak-ng"
 # On a CPU no larger model than this keeps up with live speech; one that is named in the settings runs whatever it is.
-_LARGEST_ON_CPU = "small"
+_LARGEST_ON_CPU = {Format.CTRANSLATE2: "small", Format.TRANSFORMERS: "whisper-small"}
 
 
 def choose_engines(settings: Settings) -> list[EngineSpec]:
     """The engines to start. Raises VoiceError (NOT_INSTALLED, NOT_FOUND) for a model that is named and not there."""
-    chosen = list(_chosen(settings, find_model(settings)))
-    if not any(spec.task is Task.RECOGNIZE for spec in chosen) or settings.pocketsphinx == "on":
+    chosen = list(_chosen(settings))
+    if not any(spec.task is Task.RECOGNIZE and not spec.on_demand for spec in chosen) or settings.pocketsphinx == "on":
         sphinx = registry.find(SPHINX)
         if sphinx is not None and settings.pocketsphinx != "off" and not sphinx.missing():
             chosen.append(sphinx)
@@ -25,20 +26,38 @@ def choose_engines(settings: Settings) -> list[EngineSpec]:
     return [replace(spec, memory_bytes=limit) if limit else spec for spec in chosen]
 
 
-def find_model(settings: Settings) -> models.Installed | None:
-    """The Whisper model to run: the one the settings name, else the best pulled one that this machine can run live."""
+def find_model(settings: Settings, form: Format = Format.CTRANSLATE2) -> models.Installed | None:
+    """The Whisper to run: the one the settings name, else the best pulled one that this machine is fast enough for.
+
+    Of transformers' format that is the one for recordings.
+    """
     named, root = settings.whisper_model, models_root(settings)
+    if form is Format.TRANSFORMERS:
+        named = settings.transformers_model
     if named:
         directory = Path(named)
         if directory.is_dir():
-            return models.Installed(_name(directory), directory.resolve(), 0)
+            return models.Installed(_name(directory), directory.resolve(), 0, form)
         return models.find(root, named)
     here = {model.name: model for model in models.installed(root)}
-    names = [model.name for model in models.PUBLISHED]
+    names = [model.name for model in models.PUBLISHED if model.format is form]
     if settings.whisper_device == "cpu":
-        names = names[: names.index(_LARGEST_ON_CPU) + 1]
+        names = names[: names.index(_LARGEST_ON_CPU[form]) + 1]
     best = [here[name] for name in names if name in here]
     return best[-1] if best else None
+
+
+def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
+    """An engine of models with the one it is to run; without one, or another engine, as it was."""
+    if spec.name == WHISPER and (model := find_model(settings)):
+        return spec.with_options(**whisper_options(settings, model))
+    if spec.name == TRANSFORMERS and (model := find_model(settings, Format.TRANSFORMERS)):
+        options = whisper_options(settings, model)
+        del options["compute_type"]
+        known = models.languages(model.directory) or spec.languages
+        allowed = settings.whisper_languages or known
+        return replace(spec.with_options(**options), languages=tuple(code for code in known if code in allowed))
+    return spec
 
 
 def whisper_options(settings: Settings, model: models.Installed) -> dict[str, object]:
@@ -54,17 +73,26 @@ def whisper_options(settings: Settings, model: models.Installed) -> dict[str, ob
     }
 
 
+def absent_models(settings: Settings) -> list[dict[str, object]]:
+    """The models that could be pulled, as ``GET /v1/models`` lists them. Reads the disk."""
+    here = {model.name for model in models.installed(models_root(settings))}
+    return [
+        {"id": it.name, "engine": it.format.value, "megabytes": it.megabytes, "install": models.pull_command(it.name)}
+        for it in models.PUBLISHED
+        if it.name not in here
+    ]
+
+
 def models_root(settings: Settings) -> Path:
     """Where pulled models are kept."""
     return settings.data / "models"
 
 
-def _chosen(settings: Settings, model: models.Installed | None) -> Iterator[EngineSpec]:
+def _chosen(settings: Settings) -> Iterator[EngineSpec]:
     for spec in registry.known():
-        if spec.name == WHISPER and model is not None:
-            spec = spec.with_options(**whisper_options(settings, model))
-        elif spec.name == ESPEAK:
+        if spec.name == ESPEAK:
             spec = replace(spec, processes=settings.synthesizers)
+        spec = with_model(spec, settings)
         if spec.name != SPHINX and not spec.missing():
             yield spec
 
@@ -72,5 +100,5 @@ def _chosen(settings: Settings, model: models.Installed | None) -> Iterator[Engi
 def _name(directory: Path) -> str:
     """What clients call a model that was given as a directory: its name, or its parent's when that says nothing."""
     resolved = directory.resolve()
-    generic = resolved.name in ("model", "models", "ctranslate2", "ctranslate2-int8")
+    generic = resolved.name in ("model", "models", "ctranslate2", "ctranslate2-int8", "transformers")
     return resolved.parent.name if generic else resolved.name

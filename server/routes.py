@@ -3,6 +3,7 @@
 Shapes come from the dialects; a 404, 405 or 500 wears the envelope of the dialect its path belongs to (X11).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
 from protocol.fields import parse_object
 from server.api.exchange import ClientGone
+from server.engines import absent_models
 from server.envelopes import CALL_PATHS
 from server.envelopes import error_response as error_response
 from server.gpu import Gpu
@@ -150,12 +152,23 @@ class Routes:
         return JSONResponse(stt_ai.health_body() if gpu is None else _gpu_health(gpu))
 
     async def models(self, _request: Request) -> Response:
-        """C11's recognisers, and in the same document (X3) the list OpenAI's clients read."""
-        recognizers = [(_model_id(one), one) for one in self._engines(Task.RECOGNIZE)]
-        every = [*recognizers, *((one.engine, one) for one in self._engines(Task.SYNTHESIZE))]
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": one.engine} for name, one in every]
-        document = stt_ai.models_body((name, len(one.languages)) for name, one in recognizers)
-        return JSONResponse({"object": "list", "data": data, **document})
+        """C11's recognisers, and in the same document (X3) the list OpenAI's clients read.
+
+        Of each it says whether it is in memory (``loaded``), on its way, or loaded when the first recording needs it
+        (``on_demand``); and what could be had by a command.
+        """
+        rows: dict[str, dict[str, object]] = {}
+        live: list[tuple[str, int]] = []
+        for one, state, serves_sessions in self._parts.fleet.offers:
+            if one.task in (Task.RECOGNIZE, Task.SYNTHESIZE):
+                name = _model_id(one)
+                name = one.engine if name in rows else name
+                rows[name] = {"id": name, "object": "model", "created": 0, "owned_by": one.engine, "state": state.value}
+                if one.task is Task.RECOGNIZE and serves_sessions:
+                    live.append((name, len(one.languages)))
+        absent = await asyncio.to_thread(absent_models, self._parts.settings)
+        data = {"object": "list", "data": list(rows.values()), "not_installed": absent}
+        return JSONResponse(data | stt_ai.models_body(live))
 
     async def languages(self, _request: Request) -> Response:
         """C12: the languages that can be recognised."""
@@ -187,8 +200,10 @@ class Routes:
 
 
 def _model_id(one: Capabilities) -> str:
-    """What a client calls a recogniser: its model, unless the documents know the engine and not the model."""
+    """What a client calls an engine: a recogniser's model, unless the documents know the engine and not the model."""
     known = stt_ai.KNOWN_MODELS
+    if one.task is not Task.RECOGNIZE:
+        return one.engine
     return one.engine if not one.model or (one.engine in known and one.model not in known) else one.model
 
 

@@ -23,7 +23,7 @@ from pydantic_settings import (
 
 _PREFIX = "VOXLINE_"
 _NOT_SETTINGS = ("CONFIG", "KEY")  # read from the environment beside the settings: the file's place, a client's key
-_OF_ENGINES = ("whisper_", "pocketsphinx", "synthesizers", "engine_")
+_OF_ENGINES = ("whisper_", "transformers_", "pocketsphinx", "synthesizers", "engine_")
 
 
 class SettingsError(Exception):
@@ -94,6 +94,16 @@ class Settings(BaseSettings):
         default=(),
         description="Languages the model was trained for (comma separated ISO 639-1); none = all of Whisper's.",
     )
+    transformers_model: str = Field(
+        default="",
+        description="For recordings (API A v1): directory of a transformers Whisper, or name of a pulled one; "
+        "none = the best pulled.",
+    )
+    hub: str = Field(default="https://huggingface.co", description="Where models are pulled from, or a mirror of it.")
+    auto_pull: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto` pulls a Whisper for this machine when `voxline serve` finds none and the hub answers.",
+    )
     pocketsphinx: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="PocketSphinx (US English, no download): `auto` runs it when there is no other recogniser.",
@@ -154,6 +164,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("hub")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// (or http://)")
+        return value
+
     @field_validator("database")
     @classmethod
     def _known_store(cls, value: str) -> str:
@@ -161,7 +178,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql+asyncpg:// (or sqlite+aiosqlite://)")
         return value
 
-    @field_validator("whisper_model")
+    @field_validator("whisper_model", "transformers_model")
     @classmethod
     def _directory_exists(cls, value: str) -> str:
         if os.sep in value and not Path(value).is_dir():
@@ -221,15 +238,19 @@ def _check_environment() -> None:
 def engine_settings(settings: Settings) -> dict[str, str]:
     """How the engines are to be run, as ``child_environment`` takes it."""
     chosen = settings.model_dump(include={name for name in Settings.model_fields if name.startswith(_OF_ENGINES)})
-    named = Path(settings.whisper_model)
-    if settings.whisper_model and named.is_dir():
-        chosen["whisper_model"] = str(named.resolve())
+    for name in ("whisper_model", "transformers_model"):
+        if chosen[name] and Path(chosen[name]).is_dir():
+            chosen[name] = str(Path(chosen[name]).resolve())
     return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in chosen.items()}
 
 
 def child_environment(**changes: str) -> dict[str, str]:
-    """This process's environment for a server process of its own, with other ``VOXLINE_*`` settings removed."""
+    """This process's environment for a server process of its own, with other ``VOXLINE_*`` settings removed.
+
+    Such a server pulls nothing by itself.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    changes = {"auto_pull": "off", **changes}
     return kept | {_PREFIX + name.upper(): value for name, value in changes.items()}
 
 

@@ -35,6 +35,8 @@ class WhisperText:
         self._any = self._tokenizers[self.languages[0]]
         specials = ("transcribe", "translate", "sot", "sot_prev", "sot_lm", "no_speech")
         ids = {getattr(self._any, name) for name in specials} | set(self._any.non_speech_tokens)
+        self.end: int = self._any.eot
+        self.no_speech: int = self._any.no_speech
         #: Tokens never to be generated: tasks, and symbols nobody speaks.
         self.suppressed: list[int] = sorted(token for token in ids if token is not None)
 
@@ -52,6 +54,10 @@ class WhisperText:
     def start(self, language: str) -> list[int]:
         """The tokens that say what to do."""
         return list(self._tokenizers[language].sot_sequence)
+
+    def language_token(self, language: str) -> int:
+        """The token that names a language of a model with several."""
+        return self.start(language)[1]
 
     def prompt(self, decode: Decode, language: str) -> list[int]:
         """All tokens before the text: terms that may be said, what was said before, and the task."""

@@ -21,6 +21,7 @@ from protocol.dialects.studio.form_fields import SpeechForm
 from protocol.dialects.studio.options import options_body
 from protocol.dialects.studio.recordings import (
     SYNC_SECONDS,
+    V1_ENGINE,
     SeparateForm,
     TranscribeForm,
     TranscribeV2Form,
@@ -177,13 +178,15 @@ class Studio:
         caps = (await self._service.policy()).upload
         async with self._exchange.asked(request, _recording_files(caps)) as asked:
             form = read_form(TranscribeForm, asked.form.fields)
-            await self._service.check(asked.caller, form.work("", 0.0))
+            engine = self._service.abilities.preferred(V1_ENGINE, form.language)
+            await self._service.check(asked.caller, form.work("", 0.0, engine))
             async with self._media.take(asked.form.files["audio_file"], _limits(caps.audio_s, caps.video_s)) as sound:
                 seconds = round(sound.seconds, 2)
                 waited = not form.async_mode and sound.seconds <= SYNC_SECONDS
                 details = _heard(JobType.STT, sound) | {"output_format": form.output_format}
                 route = pricing.Route.STUDIO_STT_VIDEO if sound.kind == "video" else pricing.Route.STUDIO_STT
-                order = _order(asked, form.work(sound.upload, seconds), route, seconds, details, waited=waited)
+                work = form.work(sound.upload, seconds, engine)
+                order = _order(asked, work, route, seconds, details, waited=waited)
                 job = await self._service.submit(asked.caller, order)
         if not waited:
             return _accepted(job)

@@ -16,7 +16,7 @@ from engines.host import EngineHost
 from engines.registry import EngineSpec
 from protocol.errors import VoiceError
 from server.commands.terminal import err, out, program, run
-from server.engines import WHISPER, find_model, models_root, whisper_options
+from server.engines import WHISPER, models_root, with_model
 from server.gpu import find_gpu
 from server.microphone import audio_problem
 from server.settings import Settings, load_settings
@@ -65,15 +65,14 @@ def doctor(data: Annotated[Path | None, typer.Option(help="The server's data dir
 
 async def _examine(settings: Settings) -> list[Finding]:
     """Every known engine, started and stopped again."""
-    try:
-        model = find_model(settings)
-    except VoiceError as error:
-        err().print(f"VOXLINE_WHISPER_MODEL: {error}")
-        model = None
-    specs = [
-        spec.with_options(**whisper_options(settings, model)) if spec.name == WHISPER and model else spec
-        for spec in registry.known()
-    ]
+    specs = []
+    for spec in registry.known():
+        try:
+            specs.append(with_model(spec, settings))
+        except VoiceError as error:
+            setting = "VOXLINE_WHISPER_MODEL" if spec.name == WHISPER else "VOXLINE_TRANSFORMERS_MODEL"
+            err().print(f"{setting}: {error}")
+            specs.append(spec)
     with err().status("starting the engines ..."):
         return list(await asyncio.gather(*(_try(replace(spec, processes=1)) for spec in specs)))
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from engines.base import Capabilities, Task
+from server import first_pull
 from server.app import App
 from server.commands.terminal import CommandError, err, out, program
 from server.logs import configure_logs
@@ -23,6 +24,8 @@ Examples:
 - `voxline serve --host 0.0.0.0 --port 9000` is for other machines
 
 - `VOXLINE_WHISPER_MODEL=small voxline serve` uses a model pulled by `voxline models pull small`
+
+- `VOXLINE_AUTO_PULL=off voxline serve` pulls no model by itself when there is none
 """
 
 
@@ -43,6 +46,7 @@ def serve(
         waiting.stop()
         _announce(app, bound, key)
         shown = True
+        first_pull.start(settings, err().print)
 
     try:
         waiting.start()

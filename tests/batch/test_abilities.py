@@ -49,21 +49,15 @@ class Able:
     def capabilities(self) -> Sequence[Capabilities]:
         return self._able
 
-    def recognizer(self, language: str, model: str) -> "Recognizer":
+    def transcriber(self, language: str, model: str) -> Capabilities:
         if model not in ("auto", "whisper"):
             raise VoiceError(Code.NOT_INSTALLED, "not here", install="voxline models pull it")
         if language not in ("auto", "en"):
             raise VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language")
-        return Recognizer()
+        return WHISPER
 
     def separator(self) -> None:
         raise VoiceError(Code.NOT_INSTALLED, "no separator", install="pip install demucs")
-
-
-class Recognizer:
-    """What a fleet hands out."""
-
-    capabilities = WHISPER
 
 
 def abilities(*able: Capabilities) -> Abilities:
@@ -131,3 +125,11 @@ def test_who_will_recognise_it() -> None:
 def test_spoken_languages() -> None:
     assert {"vi", "en"} <= set(abilities().spoken_languages())
     assert abilities(WHISPER).spoken_languages() == []
+
+
+def test_an_engine_is_preferred_only_where_it_can_do_it() -> None:
+    other = Capabilities("transformers", Task.RECOGNIZE, languages=("vi",))
+    assert abilities(WHISPER, other).preferred("transformers", "vi") == "transformers"
+    assert abilities(WHISPER, other).preferred("transformers", "auto") == "transformers"
+    assert abilities(WHISPER, other).preferred("transformers", "en") == "auto"
+    assert abilities(WHISPER).preferred("transformers", "vi") == "auto"

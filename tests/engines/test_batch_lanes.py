@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engines.batch_lanes import BATCH_NICE
-from engines.fleet import Fleet
+from engines.fleet import Fleet, State
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Priority
@@ -134,3 +134,53 @@ async def test_who_waits_for_a_batch_engine_when_the_server_stops_is_told_so() -
     with pytest.raises(VoiceError) as caught:
         await working
     assert caught.value.code is Code.SHUTTING_DOWN
+
+
+# -- engines for recordings only -----------------------------------------------------------------------
+
+PEN = replace(
+    scripted.recognizer(name="pen", languages=["vi", "de"], model="big-pen"), languages=("vi", "de"), on_demand=True
+)
+
+
+async def test_an_engine_for_recordings_takes_no_process_until_it_is_used() -> None:
+    async with running(EARS, PEN) as fleet:
+        assert len(fleet.pids()) == 1 and fleet.ready
+        assert [(one.engine, state, live) for one, state, live in fleet.offers][1] == ("pen", State.ON_DEMAND, False)
+        async with fleet.batch_recognizer("auto", "pen").borrow() as scheduler:
+            assert (await scheduler.recognize(SOUND, priority=Priority.BATCH)).text == scripted.words_of(0.9)
+            assert fleet.offers[1].state is State.LOADED
+            assert os.getpriority(os.PRIO_PROCESS, batch_pid(fleet)) == BATCH_NICE
+        await until(lambda: fleet.offers[1].state is State.ON_DEMAND and len(fleet.pids()) == 1)
+
+
+async def test_it_is_taken_when_it_is_named_and_when_nobody_else_knows_the_language() -> None:
+    async with running(EARS, PEN) as fleet:
+
+        def who(language: str, model: str = "auto") -> str:
+            return fleet.transcriber(language, model).engine
+
+        assert who("auto") == who("en") == "scripted-recognizer"
+        assert who("vi") == who("auto", "pen") == who("de-AT", "big-pen") == "pen"
+        for language, model, code in (
+            ("en", "pen", Code.NOT_INSTALLED),  # a Whisper would know it
+            ("klingon", "pen", Code.NOT_FOUND),
+            ("klingon", "auto", Code.NOT_FOUND),
+            ("auto", "another", Code.NOT_FOUND),
+        ):
+            with pytest.raises(VoiceError) as caught:
+                fleet.batch_recognizer(language, model)
+            assert caught.value.code is code
+        with pytest.raises(VoiceError, match="job APIs") as caught:
+            fleet.recognizer("auto", "pen")
+        assert (caught.value.code, caught.value.facts["allowed"]) == (Code.BAD_REQUEST, ["ears"])
+
+
+async def test_an_engine_for_recordings_serves_where_there_is_no_other() -> None:
+    async with running(PEN) as fleet:
+        assert fleet.transcriber().engine == "pen"
+        async with fleet.batch_recognizer().borrow() as scheduler:
+            assert scheduler.capabilities.model == "big-pen"
+        with pytest.raises(VoiceError) as caught:
+            fleet.recognizer()
+        assert caught.value.code is Code.NOT_INSTALLED

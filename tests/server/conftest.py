@@ -56,7 +56,8 @@ class Started:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """The tests' environment with these settings and no other."""
+    """The tests' environment with these settings and no other; nothing is pulled unless a test wants it."""
+    settings = {"auto_pull": "off", **settings}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VOXLINE_")}
     return kept | {f"VOXLINE_{name.upper()}": value for name, value in settings.items()}
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from engines.base import Task
+from engines.models import Format
 from protocol.errors import Code, VoiceError
-from server.engines import ESPEAK, SPHINX, WHISPER, choose_engines, find_model, models_root
+from server.engines import ESPEAK, SPHINX, TRANSFORMERS, WHISPER, choose_engines, find_model, models_root
 from server.settings import Settings
 
 
@@ -25,7 +26,7 @@ def names(settings: Settings) -> list[str]:
 
 
 def test_without_a_model_pocketsphinx_recognises(tmp_path: Path) -> None:
-    assert set(names(Settings(data=tmp_path))) == {ESPEAK, SPHINX, "silero-vad"}
+    assert set(names(Settings(data=tmp_path))) == {ESPEAK, SPHINX, "silero-vad", "repetition"}
 
 
 def test_with_a_model_whisper_does_and_pocketsphinx_only_if_asked(tmp_path: Path) -> None:
@@ -76,3 +77,35 @@ def test_the_settings_reach_the_engines(tmp_path: Path) -> None:
     assert specs[WHISPER].options["threads"] == 7 and specs[WHISPER].options["languages"] == ["en", "vi"]
     assert specs[ESPEAK].processes == 3
     assert all(spec.memory_bytes == 512 << 20 for spec in specs.values())
+
+
+def transformers_model(data: Path, name: str) -> Path:
+    folder = data / "models" / name
+    folder.mkdir(parents=True)
+    for file in ("model.safetensors", "config.json", "tokenizer.json", "preprocessor_config.json"):
+        (folder / file).write_text("x")
+    (folder / "generation_config.json").write_text('{"lang_to_id": {"<|en|>": 1, "<|vi|>": 2, "<|haw|>": 3}}')
+    return folder
+
+
+def test_a_pulled_model_of_transformers_is_for_recordings(tmp_path: Path) -> None:
+    transformers_model(tmp_path, "whisper-base")
+    transformers_model(tmp_path, "whisper-large-v3")
+    specs = {spec.name: spec for spec in choose_engines(Settings(data=tmp_path))}
+    chosen = specs[TRANSFORMERS]
+    assert chosen.on_demand and chosen.options["model"] == "whisper-base"  # what a CPU can do
+    assert chosen.languages == ("en", "vi", "haw")
+    assert SPHINX in specs  # nobody can speak to it live
+    on_gpu = find_model(Settings(data=tmp_path, whisper_device="cuda"), Format.TRANSFORMERS)
+    assert on_gpu is not None and on_gpu.name == "whisper-large-v3"
+    few = Settings(data=tmp_path, whisper_languages=("vi", "de"))
+    assert {spec.name: spec for spec in choose_engines(few)}[TRANSFORMERS].languages == ("vi",)
+
+
+def test_a_model_of_one_format_is_not_run_by_the_engine_of_the_other(tmp_path: Path) -> None:
+    assert TRANSFORMERS not in names(installed(tmp_path, "small"))
+    folder = transformers_model(tmp_path / "elsewhere", "mine")
+    settings = Settings(data=tmp_path, transformers_model=str(folder))
+    assert {spec.name: spec for spec in choose_engines(settings)}[TRANSFORMERS].options["model"] == "mine"
+    with pytest.raises(VoiceError, match="whisper-tiny"):
+        choose_engines(Settings(data=tmp_path, transformers_model="whisper-tiny"))

@@ -15,6 +15,10 @@ T = TypeVar("T")
 OutputFormat = Literal["json", "srt", "vtt", "txt"]
 
 
+#: The engine of v1, by its document; where it is not installed the best one stands in, and the reply names it.
+V1_ENGINE = "transformers"
+
+
 class TranscribeForm(StudioForm):
     """Recognition, v1 (A34-A43)."""
 
@@ -22,11 +26,10 @@ class TranscribeForm(StudioForm):
     output_format: OutputFormat = Field("json", description="json, or a file of subtitles or text.")
     async_mode: StrictBool = Field(False, description="Answer with a job at once; over 120 s of sound always.")
 
-    def work(self, upload: str, seconds: float) -> Transcribing:
+    def work(self, upload: str, seconds: float, engine: str = "auto") -> Transcribing:
         """What is asked for, of a received file."""
-        return Transcribing(
-            upload=upload, seconds=seconds, language=self.language, formats=files_of(self.output_format)
-        )
+        formats = files_of(self.output_format)
+        return Transcribing(upload=upload, seconds=seconds, engine=engine, language=self.language, formats=formats)
 
 
 class V2Defaults(StudioForm):
