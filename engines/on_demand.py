@@ -112,7 +112,8 @@ class OnDemand(Generic[T]):
                 async with asyncio.timeout(None if self._users else self._idle_s()):
                     await self._changed.wait()
             except TimeoutError:
-                return
+                if not self._users:  # nobody came in the very moment, to be left with what is being stopped
+                    return
 
     async def _get(self) -> T:
         if self._closed:

@@ -126,3 +126,17 @@ async def test_who_waits_when_the_server_stops_is_told_so() -> None:
 async def test_what_is_there_anyway_is_lent_too() -> None:
     async with Standing("engine").borrow() as engine:
         assert engine == "engine"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_comes_in_the_moment_it_is_given_up_keeps_it(turns: int) -> None:
+    """A job that borrowed an engine just as its idle time ended was told that the server was stopping."""
+    async with Thing(idle_s=0.0).running() as thing:
+        async with thing.lender.borrow():
+            pass
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with thing.lender.borrow() as lent:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert lent == thing.started and thing.stopped == thing.started - 1
