@@ -124,6 +124,18 @@ BUILT_IN: tuple[EngineSpec, ...] = (
         memory_bytes=GIB,
     ),
     EngineSpec(
+        "demucs",
+        Task.SEPARATE,
+        "engines.separation.demucs:factory",
+        install="voxline models pull htdemucs",
+        note="HTDemucs: voices out of any music, and drums, bass and more; needs a model's weights",
+        requires=("demucs", "torch"),
+        needs=("directory",),
+        preference=10,
+        memory_bytes=6 * GIB,
+        on_demand=True,
+    ),
+    EngineSpec(
         "repetition",
         Task.SEPARATE,
         "engines.separation.repetition:factory",

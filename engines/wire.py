@@ -247,6 +247,8 @@ def pack_capabilities(it: Capabilities) -> Head:
         "cloning": it.cloning,
         "designs": it.designs,
         "note": it.note,
+        "stems": it.stems,
+        "stretch_s": it.stretch_s,
     }
 
 
@@ -270,6 +272,8 @@ def read_capabilities(head: Head) -> Capabilities:
         fields.flag(head, "cloning"),
         fields.flag(head, "designs"),
         fields.text(head, "note"),
+        tuple(fields.exactly(str, stem) for stem in fields.items(head, "stems", BUFFERS)),
+        fields.number(head.get("stretch_s"), 0.0, SPEECH_S),
     )
 
 

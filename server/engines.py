@@ -8,9 +8,12 @@ from engines import models, registry
 from engines.base import Task
 from engines.models import Format
 from engines.registry import EngineSpec
+from engines.separation import checkpoints
 from server.settings import Settings
 
 WHISPER, TRANSFORMERS, SPHINX, ESPEAK = "faster-whisper", "transformers", "pocketsphinx", "espeak-ng"
+DEMUCS = "demucs"
+_BEST_DEMUCS = "htdemucs"  # of pulled ones, when none is named
 # On a CPU no larger model than this keeps up with live speech; one that is named in the settings runs whatever it is.
 _LARGEST_ON_CPU = {Format.CTRANSLATE2: "small", Format.TRANSFORMERS: "whisper-small"}
 
@@ -47,8 +50,27 @@ def find_model(settings: Settings, form: Format = Format.CTRANSLATE2) -> models.
     return best[-1] if best else None
 
 
+def find_demucs(settings: Settings) -> Path | None:
+    """The directory with the Demucs weights to run: the one the settings name, else one under the pulled models.
+
+    Raises VoiceError when the one that is named is not there, or damaged.
+    """
+    named, root = settings.demucs_model, models_root(settings)
+    if not named:
+        here = [model for model in models.installed(root) if model.format is Format.DEMUCS]
+        best = sorted(here, key=lambda model: model.name != _BEST_DEMUCS)
+        return best[0].directory if best else None
+    directory = Path(named) if Path(named).is_dir() else models.find(root, named).directory
+    checkpoints.find(directory)
+    return directory
+
+
 def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
     """An engine of models with the one it is to run; without one, or another engine, as it was."""
+    if spec.name == DEMUCS and (found := find_demucs(settings)):
+        directory, name = str(found.resolve()), _name(found)
+        device, threads = settings.demucs_device, settings.demucs_threads
+        return spec.with_options(directory=directory, model=name, device=device, threads=threads)
     if spec.name == WHISPER and (model := find_model(settings)):
         return spec.with_options(**whisper_options(settings, model))
     if spec.name == TRANSFORMERS and (model := find_model(settings, Format.TRANSFORMERS)):

@@ -23,7 +23,7 @@ from pydantic_settings import (
 
 _PREFIX = "VOXLINE_"
 _NOT_SETTINGS = ("CONFIG", "KEY")  # read from the environment beside the settings: the file's place, a client's key
-_OF_ENGINES = ("whisper_", "transformers_", "pocketsphinx", "synthesizers", "engine_")
+_OF_ENGINES = ("whisper_", "demucs_", "transformers_", "pocketsphinx", "synthesizers", "engine_")
 
 
 class SettingsError(Exception):
@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         description="For recordings (API A v1): directory of a transformers Whisper, or name of a pulled one; "
         "none = the best pulled.",
     )
+    demucs_model: str = Field(
+        default="", description="Separation: a directory with Demucs weights (HTDemucs), or the name of a pulled model."
+    )
+    demucs_device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where Demucs runs.")
+    demucs_threads: int = Field(default=2, ge=1, le=64, description="CPU threads of the Demucs process.")
     hub: str = Field(default="https://huggingface.co", description="Where models are pulled from, or a mirror of it.")
     auto_pull: Literal["auto", "off"] = Field(
         default="auto",
@@ -178,7 +183,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql+asyncpg:// (or sqlite+aiosqlite://)")
         return value
 
-    @field_validator("whisper_model", "transformers_model")
+    @field_validator("whisper_model", "transformers_model", "demucs_model")
     @classmethod
     def _directory_exists(cls, value: str) -> str:
         if os.sep in value and not Path(value).is_dir():
@@ -238,7 +243,7 @@ def _check_environment() -> None:
 def engine_settings(settings: Settings) -> dict[str, str]:
     """How the engines are to be run, as ``child_environment`` takes it."""
     chosen = settings.model_dump(include={name for name in Settings.model_fields if name.startswith(_OF_ENGINES)})
-    for name in ("whisper_model", "transformers_model"):
+    for name in ("whisper_model", "transformers_model", "demucs_model"):
         if chosen[name] and Path(chosen[name]).is_dir():
             chosen[name] = str(Path(chosen[name]).resolve())
     return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in chosen.items()}
