@@ -103,7 +103,9 @@ class Settings(BaseSettings):
         default="", description="Separation: a directory with Demucs weights (HTDemucs), or the name of a pulled model."
     )
     demucs_device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where Demucs runs.")
-    demucs_threads: int = Field(default=2, ge=1, le=64, description="CPU threads of the Demucs process.")
+    demucs_threads: int = Field(
+        default=1, ge=1, le=64, description="CPU threads of the Demucs process; more pay off on a quiet machine only."
+    )
     hub: str = Field(default="https://huggingface.co", description="Where models are pulled from, or a mirror of it.")
     auto_pull: Literal["auto", "off"] = Field(
         default="auto",

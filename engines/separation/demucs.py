@@ -44,7 +44,7 @@ class Settings:
     directory: str
     model: str = ""  # its name in answers; the checkpoint's when empty
     device: str = "cpu"  # cpu, cuda or auto
-    threads: int = 2
+    threads: int = 1
 
 
 class Demucs:

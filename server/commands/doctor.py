@@ -16,13 +16,18 @@ from engines.host import EngineHost
 from engines.registry import EngineSpec
 from protocol.errors import VoiceError
 from server.commands.terminal import err, out, program, run
-from server.engines import WHISPER, models_root, with_model
+from server.engines import DEMUCS, TRANSFORMERS, WHISPER, models_root, with_model
 from server.gpu import find_gpu
 from server.microphone import audio_problem
 from server.settings import Settings, load_settings
 
 EXAMPLES = "Examples:\n\n- `voxline doctor`\n\n- `voxline doctor --data /srv/voxline`"
 
+_SETTING = {
+    WHISPER: "VOXLINE_WHISPER_MODEL",
+    TRANSFORMERS: "VOXLINE_TRANSFORMERS_MODEL",
+    DEMUCS: "VOXLINE_DEMUCS_MODEL",
+}
 _JOBS = {
     Task.RECOGNIZE: "speech to text",
     Task.SYNTHESIZE: "text to speech",
@@ -70,8 +75,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         try:
             specs.append(with_model(spec, settings))
         except VoiceError as error:
-            setting = "VOXLINE_WHISPER_MODEL" if spec.name == WHISPER else "VOXLINE_TRANSFORMERS_MODEL"
-            err().print(f"{setting}: {error}")
+            err().print(f"{_SETTING.get(spec.name, spec.name)}: {error}")
             specs.append(spec)
     with err().status("starting the engines ..."):
         return list(await asyncio.gather(*(_try(replace(spec, processes=1)) for spec in specs)))
