@@ -15,6 +15,7 @@ from loadtest.idle import idle
 from loadtest.listeners import Heard, finalize_round_trips, listen, listen_bytes
 from loadtest.recordings import CHECKPOINT, RATE, Recording, record, recordings
 from loadtest.report import Report
+from loadtest.separation import separation
 from loadtest.speakers import TEXT, Spoken, call, calls, merge, speak
 from loadtest.stats import Row, Summary
 from loadtest.subject import Subject, running
@@ -371,4 +372,5 @@ SCENARIOS: dict[str, Callable[..., None]] = {
     "fanout": fanout,
     "churn": churn,
     "batch": batch,
+    "separation": separation,
 }
