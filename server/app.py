@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -26,6 +26,7 @@ from protocol.errors import Code, VoiceError
 from protocol.session import Limits as SessionLimits
 from server.accounts import Accounts, open_tabs, opened
 from server.api.mounting import Half, api_routes, service_of
+from server.batch_figures import BatchFigures
 from server.engines import choose_engines
 from server.gpu import find_gpu
 from server.pages.desk import Desk
@@ -150,7 +151,8 @@ class App:
                     open_workshop(settings, accounts, fleet, catalogue, jobs=settings.workers) as shop,
                     open_tabs(accounts, new_id=_new_id) as tabs,
                 ):
-                    yield self._assemble(parts, accounts, shop, tabs)
+                    figures = BatchFigures(shop, meter.registry)
+                    yield self._assemble(replace(parts, figures=figures.update), accounts, shop, tabs)
             finally:
                 watch.stop()
                 async with asyncio.timeout(_ENGINES_STOP_S):
@@ -261,6 +263,9 @@ def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[lis
     async def webhook_secret(user_id: int) -> str:
         return (await shop.webhook_secrets.of(user_id)).current
 
+    async def renew_webhook_secret(user_id: int) -> None:
+        await shop.webhook_secrets.renew(user_id)
+
     desk = Desk(
         settings=settings,
         accounts=accounts,
@@ -271,6 +276,7 @@ def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[lis
         throttle=Throttle(shop.rates),
         capabilities=parts.fleet.capabilities,
         webhook_secret=webhook_secret,
+        renew_webhook_secret=renew_webhook_secret,
         now=now,
     )
     secure = settings.secure_cookies == "on" or (

@@ -5,8 +5,10 @@ Shapes come from the dialects; a 404, 405 or 500 wears the envelope of the diale
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -22,6 +24,7 @@ from accounts.tokens import MAX_SECONDS, MIN_SECONDS, Tokens
 from engines.base import Capabilities, Task
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.fleet import Fleet
+from engines.voices import engine_voices
 from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
 from protocol.fields import parse_object
@@ -42,6 +45,10 @@ _BODY_BYTES = 64 * 1024
 _STATUS_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE}
 
 
+async def _no_figures() -> None:
+    """A server without a batch half has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the routes need of the application."""
@@ -54,6 +61,7 @@ class Parts:
     meter: Meter
     gpu: Gpu | None
     ready: Callable[[], bool]
+    figures: Callable[[], Awaitable[None]] = _no_figures  # brings the instruments of the batch half up to date
 
 
 def http_routes(
@@ -77,9 +85,7 @@ def http_routes(
     return cast(Asgi, CORSMiddleware(dispatch, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]))
 
 
-def _others(
-    parts: Parts, more: Sequence[BaseRoute], missing: Callable[[Request], Awaitable[Response]] | None
-) -> Asgi:
+def _others(parts: Parts, more: Sequence[BaseRoute], missing: Callable[[Request], Awaitable[Response]] | None) -> Asgi:
     routes = Routes(parts)
     tell = partial(error_response, vbee_http_errors=parts.settings.vbee_http_errors)
     table = [
@@ -143,7 +149,9 @@ class Routes:
         return PlainTextResponse("not ready\n", 503, {"retry-after": "5"})
 
     async def metrics(self, _request: Request) -> Response:
-        """All instruments in Prometheus' text format."""
+        """All instruments in Prometheus' text format; those of a store that does not answer stay as they were."""
+        with suppress(VoiceError):
+            await self._parts.figures()
         return Response(generate_latest(self._parts.meter.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def health(self, _request: Request) -> Response:
@@ -178,7 +186,8 @@ class Routes:
     async def voices(self, request: Request) -> Response:
         """D20's list: every voice that an engine here speaks; filters ``model``, ``language`` and ``gender``."""
         engines = {one.engine for one in self._engines(Task.SYNTHESIZE)}
-        rows = [_voice_row(voice) for voice in self._parts.catalogue.all() if voice.engine in engines]
+        every = chain(self._parts.catalogue.all(), engine_voices(self._parts.fleet))
+        rows = [_voice_row(voice) for voice in every if voice.engine in engines]
         for name in ("model", "language", "gender"):
             wanted = request.query_params.get(name)
             rows = [row for row in rows if wanted in (None, "", row[name])]

@@ -61,6 +61,7 @@ class Workshop:
     dispatch: LocalDispatch
     rates: RateLimiter
     webhook_secrets: WebhookSecrets
+    outbox: Outbox
     deliveries: Deliveries
     worker: Worker | None
 
@@ -97,7 +98,7 @@ async def open_workshop(
     )
     try:
         async with open_dispatch(settings.redis_url) as dispatch:
-            sender = Sender(allow_private=settings.webhook_allow_private)
+            sender, outbox = Sender(allow_private=settings.webhook_allow_private), Outbox(store, now=now)
             shop = Workshop(
                 queue=queue,
                 uploads=uploads,
@@ -106,7 +107,8 @@ async def open_workshop(
                 dispatch=dispatch,
                 rates=rates,
                 webhook_secrets=webhook_secrets,
-                deliveries=Deliveries(Outbox(store, now=now), webhook_secrets, sender, dispatch, now=now),
+                outbox=outbox,
+                deliveries=Deliveries(outbox, webhook_secrets, sender, dispatch, now=now),
                 worker=Worker(bench, dispatch, name=_name(), concurrency=jobs) if jobs else None,
             )
             watcher = Watcher(queue, lease_s=settings.lease_seconds, tick=tick)

@@ -30,6 +30,7 @@ class AccountPages:
             Page(PATH + "/password", self.change_password, post=True),
             Page(PATH + "/apps", self.make_app, post=True),
             Page(PATH + "/apps/{id}/delete", self.delete_app, post=True),
+            Page(PATH + "/webhooks/renew", self.renew_webhook_secret, post=True),
         ]
 
     async def show(self, visit: Visit) -> Response:
@@ -69,6 +70,11 @@ class AccountPages:
     async def delete_app(self, visit: Visit) -> Response:
         """Remove an App; its tokens stop working at once."""
         await self._desk.accounts.apps.delete(visit.member.id, visit.request.path_params["id"])
+        return go(PATH)
+
+    async def renew_webhook_secret(self, visit: Visit) -> Response:
+        """A new secret; the old one signs beside it for a day, so that receivers can change over."""
+        await self._desk.renew_webhook_secret(visit.member.id)
         return go(PATH)
 
     async def _wrong(self, visit: Visit, error: VoiceError) -> Response:

@@ -59,4 +59,5 @@ class Desk:
     throttle: Throttle
     capabilities: Callable[[], Sequence[Capabilities]]
     webhook_secret: Callable[[int], Awaitable[str]]
+    renew_webhook_secret: Callable[[int], Awaitable[None]]
     now: Callable[[], float]

@@ -60,7 +60,7 @@ def visitor(place: Site) -> Iterator[Visitor]:
 
 FORMS = (
     "/api-keys", "/voices/preview", "/voices/save", "/voices/1/delete", "/jobs/transcribe", "/account/password",
-    "/account/apps", "/logout", "/api-keys/1/delete",
+    "/account/apps", "/account/webhooks/renew", "/logout", "/api-keys/1/delete",
 )  # fmt: skip
 
 
@@ -173,6 +173,14 @@ def test_a_cookie_opens_no_api_and_a_key_no_page(visitor: Visitor) -> None:
     bare = httpx.get(visitor.http.base_url.join("/dashboard"), headers={"authorization": f"Bearer {key[0]}"})
     assert bare.status_code == 303
     assert bare.headers["location"] == "/login?next=/dashboard"
+
+
+def test_a_webhook_secret_can_be_replaced(visitor: Visitor) -> None:
+    visitor.join()
+    before = re.search(r"whsec_[^<]+", visitor.http.get("/account").text)
+    assert visitor.send("/account/webhooks/renew", {}, of="/account").status_code == 303
+    after = re.search(r"whsec_[^<]+", visitor.http.get("/account").text)
+    assert before and after and before[0] != after[0]
 
 
 def test_a_new_password_ends_every_other_log_in(place: Site, visitor: Visitor) -> None:
