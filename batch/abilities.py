@@ -4,6 +4,7 @@ from accounts.voices import SavedVoices
 from engines.base import Capabilities, Task
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
+from engines.voices import engine_voices, iso
 from protocol.errors import Code, VoiceError
 from protocol.languages import language_name
 from protocol.work import (
@@ -67,12 +68,18 @@ class Abilities:
     async def _check_voice(self, user_id: int, voice: AnyVoice) -> None:
         if isinstance(voice, VoiceSaved):
             await self._voices.get(user_id, voice.voice_id)
-        elif isinstance(voice, VoiceNamed) and voice.code != "auto" and self._catalogue.find(voice.code) is None:
+        elif isinstance(voice, VoiceNamed) and voice.code != "auto" and not self._has_voice(voice.code):
             raise VoiceError(Code.BAD_REQUEST, f"There is no voice {voice.code[:100]!r}.", field="voice_code")
         elif isinstance(voice, VoiceClone) and not any(one.cloning for one in self._capable(Task.SYNTHESIZE)):
             raise VoiceError(Code.NOT_INSTALLED, "No engine that clones voices is installed.", field="ref_audio")
 
+    def _has_voice(self, code: str) -> bool:
+        own = engine_voices(self._fleet)
+        return self._catalogue.find(code) is not None or any(voice.code == code.lower() for voice in own)
+
     def _check_language(self, language: str) -> None:
+        if any(iso(language) in one.languages for one in self._capable(Task.SYNTHESIZE)):
+            return
         try:
             self._catalogue.default(language)
         except VoiceError:

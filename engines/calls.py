@@ -63,7 +63,10 @@ class Spoken:
         self._sound = True  # no nonsense so far
 
     def take(self, frame: Frame) -> bool:
-        """A chunk, or the end. Nonsense fails the stream at once and stops the child's work on it."""
+        """A chunk, or the end; an empty one only says that the engine is still at it.
+
+        Nonsense fails the stream at once and stops the child's work on it.
+        """
         if frame.kind is Kind.DONE:
             if self._sound:
                 self._judge.did_well()
@@ -83,7 +86,8 @@ class Spoken:
             if cancel is not None:
                 cancel()
             return False
-        self._stream.add(chunk)
+        if chunk.pcm:
+            self._stream.add(chunk)
         return False
 
     def fail(self, error: VoiceError) -> None:

@@ -41,6 +41,8 @@ class VoiceEntry:
 class Catalogue:
     """All voices, found by code (whatever its case) or as the default of a language (a lower-case tag)."""
 
+    ENGINE = "espeak-ng"  # who speaks them; other engines name their own voices
+
     def __init__(self, entries: Iterable[VoiceEntry], defaults: dict[str, str]) -> None:
         self._entries = {entry.code.lower(): entry for entry in entries}
         self._defaults = {language: self._entries[code.lower()] for language, code in defaults.items()}

@@ -104,6 +104,18 @@ BUILT_IN: tuple[EngineSpec, ...] = (
         memory_bytes=GIB,
     ),
     EngineSpec(
+        "omnivoice",
+        Task.SYNTHESIZE,
+        "engines.tts.omnivoice:factory",
+        install="pip install voxline[omnivoice] && pip install --no-deps omnivoice",
+        note="described and cloned voices in 600 languages; needs a model's weights, and a GPU to be quick",
+        requires=("omnivoice", "torch", "transformers", "accelerate", "pydub"),
+        needs=("directory",),
+        preference=20,
+        memory_bytes=16 * GIB,
+        optional=True,
+    ),
+    EngineSpec(
         "vits",
         Task.SYNTHESIZE,
         "engines.tts.vits:factory",

@@ -13,7 +13,7 @@ from engines.fields import TEXT_CHARACTERS
 from engines.frames import BUFFERS, Head, WireError
 from protocol.errors import Code, VoiceError
 from protocol.events import Word
-from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk, SpokenWord
+from protocol.requests import Decode, Diffusion, Hypothesis, Reference, Speak, SpeechChunk, SpokenWord
 from protocol.traits import Age, Gender, Manner, Pace, Pitch, Traits
 
 WORDS = 2_000
@@ -127,6 +127,8 @@ def pack_speak(request: Speak) -> tuple[Head, tuple[bytes, ...]]:
     }
     if request.design is not None:
         head["design"] = asdict(request.design)
+    if request.diffusion != Diffusion():
+        head["diffusion"] = asdict(request.diffusion)
     return head, (request.prompt,) if request.prompt else ()
 
 
@@ -140,6 +142,15 @@ def read_speak(head: Head, buffers: Sequence[bytes]) -> Speak:
         fields.flag(head, "words"),
         _traits(fields.exactly(dict, head["design"])) if "design" in head else None,
         b"".join(buffers),
+        _diffusion(fields.exactly(dict, head["diffusion"])) if "diffusion" in head else Diffusion(),
+    )
+
+
+def _diffusion(item: Head) -> Diffusion:
+    return Diffusion(
+        int(fields.number(item.get("num_step"), 1, 1_000)),
+        fields.number(item.get("guidance_scale"), 0.0, 100.0),
+        fields.flag(item, "denoise"),
     )
 
 
@@ -156,12 +167,13 @@ def _traits(item: Head) -> Traits:
 
 def pack_reference(reference: Reference) -> tuple[Head, tuple[bytes, ...]]:
     """Speech to make a prompt of."""
-    return {"rate": reference.rate}, (reference.pcm,)
+    return {"rate": reference.rate, "text": reference.text}, (reference.pcm,)
 
 
 def read_reference(head: Head, buffers: Sequence[bytes]) -> Reference:
     """In the child: the speech again."""
-    return Reference(b"".join(buffers), int(fields.number(head.get("rate"), 8_000, 192_000)))
+    rate = int(fields.number(head.get("rate"), 8_000, 192_000))
+    return Reference(b"".join(buffers), rate, fields.text(head, "text"))
 
 
 def read_prompt(buffers: Sequence[bytes]) -> bytes:
@@ -249,6 +261,7 @@ def pack_capabilities(it: Capabilities) -> Head:
         "note": it.note,
         "stems": it.stems,
         "stretch_s": it.stretch_s,
+        "live": it.live,
     }
 
 
@@ -274,6 +287,7 @@ def read_capabilities(head: Head) -> Capabilities:
         fields.text(head, "note"),
         tuple(fields.exactly(str, stem) for stem in fields.items(head, "stems", BUFFERS)),
         fields.number(head.get("stretch_s"), 0.0, SPEECH_S),
+        fields.flag(head, "live"),
     )
 
 

@@ -48,6 +48,15 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
+class Diffusion:
+    """How an engine that makes speech by diffusion goes about it; the others have no use for it."""
+
+    num_step: int = 32  # more take longer, and may sound better
+    guidance_scale: float = 2.0  # how closely text and voice are followed
+    denoise: bool = True  # leave the noise of a reference out
+
+
+@dataclass(frozen=True, slots=True)
 class Speak:
     """Speak one clause with one of the engine's own voices, or somebody else where that one would speak.
 
@@ -62,6 +71,7 @@ class Speak:
     words: bool = False  # report where each word begins
     design: Traits | None = None
     prompt: bytes = b""
+    diffusion: Diffusion = Diffusion()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class Reference:
 
     pcm: bytes
     rate: int
+    text: str = ""  # what is said in it, where that is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from batch.pipelines.base import JobContext, SavedVoice, Tools
 from engines.base import Capabilities, Task
-from engines.voices import find_voice
+from engines.voices import find_voice, iso
 from protocol.errors import Code, VoiceError
-from protocol.requests import Reference, Speak, VoicePrompt
+from protocol.requests import Diffusion, Reference, Speak, VoicePrompt
 from protocol.script import guess_language
 from protocol.traits import Traits
 from protocol.voice_words import traits_of
-from protocol.work import AnyVoice, VoiceClone, VoiceDesign, VoiceNamed, VoiceSaved
+from protocol.work import AnyVoice, Style, VoiceClone, VoiceDesign, VoiceNamed, VoiceSaved
 
 _AUTO = ("", "auto")
+_PLAIN = Style()
 _SAMPLE = 2_000  # characters of a text that tell its language
 _REFERENCE_RATE = 24_000
 _REFERENCE_S = 60  # of a reference: more than any engine listens to
@@ -31,9 +32,10 @@ class Person:
     design: Traits | None = None
     prompt: bytes = b""
 
-    def saying(self, text: str, speed: float) -> Speak:
-        """The request to make of the engine."""
-        return Speak(text, self.voice, speed, design=self.design, prompt=self.prompt)
+    def saying(self, text: str, speed: float, style: Style = _PLAIN) -> Speak:
+        """The request to make of the engine; of a ``style`` only what diffusion needs."""
+        how = Diffusion(style.num_step, style.guidance_scale, style.denoise)
+        return Speak(text, self.voice, speed, design=self.design, prompt=self.prompt, diffusion=how)
 
 
 class Cast:
@@ -89,13 +91,13 @@ class Cast:
         able = next((able for able in self._engines() if able.designs and _speaks(able, language)), None)
         if able is None:
             raise self._nobody(language, "speaks as a description asks")
-        return Person(able.engine, self._voice_of(able, language), able.rate, _iso(language), design=traits)
+        return Person(able.engine, self._voice_of(able, language), able.rate, iso(language), design=traits)
 
     def _cloned(self, prompt: VoicePrompt, language: str) -> Person:
         able = next(able for able in self._engines() if able.engine == prompt.engine)
         if not _speaks(able, language):
             raise self._nobody(language, "clones a voice for")
-        return Person(able.engine, self._voice_of(able, language), able.rate, _iso(language), prompt=prompt.data)
+        return Person(able.engine, self._voice_of(able, language), able.rate, iso(language), prompt=prompt.data)
 
     async def _reference(self, voice: VoiceClone | VoiceSaved) -> Reference:
         """The speech to clone, from the job's upload or from what was saved."""
@@ -123,11 +125,9 @@ class Cast:
 
     def _voice_of(self, able: Capabilities, language: str) -> str:
         """The engine's voice for a language: the catalogue's choice, or the engine's first."""
-        entry = self._tools.catalogue.default(language)
-        if entry.engine == able.engine:
-            return entry.engine_voice
-        code = _iso(language)
-        return next((voice.id for voice in able.voices if _iso(voice.language) == code), "")
+        if able.engine == self._tools.catalogue.ENGINE:
+            return self._tools.catalogue.default(language).engine_voice
+        return next((voice.id for voice in able.voices if iso(voice.language) == iso(language)), "")
 
     def _nobody(self, language: str, what: str) -> VoiceError:
         self._tools.catalogue.default(language)  # a language nobody has at all is NOT_FOUND
@@ -135,10 +135,4 @@ class Cast:
 
 
 def _speaks(able: Capabilities, language: str) -> bool:
-    return not able.languages or _iso(language) in able.languages
-
-
-def _iso(language: str) -> str:
-    """The ISO 639 code of a tag, as engines list it."""
-    code = language.lower().replace("_", "-").partition("-")[0]
-    return "zh" if code == "cmn" else code
+    return not able.languages or iso(language) in able.languages

@@ -21,7 +21,7 @@ from engines.resample import resample_file
 from engines.tts.stretch import Stretch
 from protocol.audio import pcm_seconds, pcm_size
 from protocol.dubbing import Placed, Slot, place
-from protocol.work import Cue, Dubbing
+from protocol.work import Cue, Dubbing, Style
 
 SPEAKING, PLACING = 0.8, 0.1  # shares of the work; the rest is encoding
 _PAUSE_S = 0.2  # the longest within a cue
@@ -51,7 +51,7 @@ async def run(work: Dubbing, context: JobContext, tools: Tools) -> Produced:
     rate = rate_for(work.delivery, max((part.person.rate for part in parts), default=22_050))
     total = max((cue.end for cue in work.cues), default=0.0)
     with _scratch(context.directory / "cues.pcm") as file, closing(Tape(context.directory / "dub.pcm", rate)) as tape:
-        kept = await _speak(parts, work.style.speed, rate, file, context, tools)
+        kept = await _speak(parts, work.style, rate, file, context, tools)
         slots = [Slot(one.part.cue.start, one.part.cue.end, pcm_seconds(one.size, rate)) for one in kept]
         for number, (one, placed) in enumerate(zip(kept, place(slots, total), strict=True), 1):
             await asyncio.to_thread(_put, tape, file, one, placed)
@@ -77,7 +77,7 @@ async def _plan(work: Dubbing, context: JobContext, tools: Tools) -> list[_Part]
 
 
 async def _speak(
-    parts: list[_Part], speed: float, rate: int, file: BinaryIO, context: JobContext, tools: Tools
+    parts: list[_Part], style: Style, rate: int, file: BinaryIO, context: JobContext, tools: Tools
 ) -> list[_Kept]:
     """Every cue's speech, one after the other in ``file``."""
     kept: list[_Kept] = []
@@ -86,9 +86,9 @@ async def _speak(
         for part in parts:
             begin = file.tell()
             for phrase in part.said:
-                sound = await booth.utter(part.person.saying(phrase.text, speed), part.person.engine)
+                sound = await booth.utter(part.person.saying(phrase.text, style.speed, style), part.person.engine)
                 pcm = await asyncio.to_thread(_whole, sound.pcm, sound.rate, rate)
-                pause_s = min(_PAUSE_S, phrase.pause_s) / max(1.0, speed) if phrase is not part.said[-1] else 0.0
+                pause_s = min(_PAUSE_S, phrase.pause_s) / max(1.0, style.speed) if phrase is not part.said[-1] else 0.0
                 file.write(pcm + bytes(pcm_size(pause_s, rate)))
             kept.append(_Kept(part, begin, file.tell() - begin))
             done += len(part.cue.text)

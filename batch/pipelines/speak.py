@@ -14,7 +14,7 @@ from batch.pipelines.cast import Cast, Person
 from batch.pipelines.delivery import deliver, rate_for
 from batch.pipelines.phrases import TURN_S, Phrase, phrases
 from batch.pipelines.tape import Tape
-from protocol.work import Speaking
+from protocol.work import Speaking, Style
 
 SPEAKING = 0.9  # the share of the work that is speaking; the rest is encoding
 _SILENCE_S = 0.2  # what a text with nothing to say sounds like
@@ -37,7 +37,7 @@ async def run(work: Speaking, context: JobContext, tools: Tools) -> Produced:
     people = list(dict.fromkeys(part.person for part in parts))
     native = max((person.rate for person in people), default=22_050)
     with closing(Tape(context.directory / "speech.pcm", rate_for(work.delivery, native))) as tape:
-        await _speak(parts, people, tape, context, tools)
+        await _speak(parts, people, tape, work.style, context, tools)
         file = await deliver(
             tape, work.delivery, context.directory, lambda share: context.progress(SPEAKING + (1 - SPEAKING) * share)
         )
@@ -63,11 +63,14 @@ async def _plan(work: Speaking, context: JobContext, tools: Tools) -> list[_Part
     return parts
 
 
-async def _speak(parts: list[_Part], people: list[Person], tape: Tape, context: JobContext, tools: Tools) -> None:
+async def _speak(
+    parts: list[_Part], people: list[Person], tape: Tape, style: Style, context: JobContext, tools: Tools
+) -> None:
     total, done = sum(part.phrase.characters for part in parts), 0
     async with Booth(tools.fleet, context.priority) as booth:
         for part in parts:
-            sound = await booth.utter(part.person.saying(part.phrase.text, part.speed), part.person.engine)
+            request = part.person.saying(part.phrase.text, part.speed, style)
+            sound = await booth.utter(request, part.person.engine)
             await asyncio.to_thread(tape.speak, sound.pcm, sound.rate, people.index(part.person))
             if part is not parts[-1]:
                 tape.pause(part.pause_s)

@@ -15,21 +15,19 @@ from typing import TYPE_CHECKING
 
 from engines.base import Capabilities, Options, Task, Voice
 from engines.tts.checkpoints import VITS, find, language_of, read_json
+from engines.tts.clauses import MAX_TEXT, PAUSES_S, clauses
 from engines.tts.letters import Alphabet, Romanize, Symbols
 from engines.tts.loudness import faded, levelled, pcm_of
 from engines.tts.words import WordPlacer
-from protocol.chunker import Chunker, Clause, Pause
+from protocol.chunker import Clause
 from protocol.errors import Code, VoiceError
 from protocol.requests import Speak, SpeechChunk, SpokenWord
 
 if TYPE_CHECKING:
     from engines.tts.vits_model import Utterance, VitsVoices
 
-MAX_TEXT = 5000  # code points in one request
-
 _KEPT = 4  # checkpoints in memory at once
 _SPEEDS = (0.25, 4.0)
-_PAUSES_S = {Pause.CUT: 0.05, Pause.WEAK: 0.15, Pause.SENTENCE: 0.35, Pause.END: 0.0}
 _SYLLABLES = 12  # of the nonsense a voice's loudness is found by
 _VOWELS = "aeiouyаеиоу"
 
@@ -136,7 +134,7 @@ class Vits:
         speed = min(_SPEEDS[1], max(_SPEEDS[0], request.speed))
         model, done, pause_s = loaded.model, 0, 0.0
         model.tune(loaded.nonsense, speaker)
-        for clause in _clauses(request.text):
+        for clause in clauses(request.text):
             symbols = loaded.alphabet.read(clause.text)
             if not symbols.ids:
                 continue
@@ -148,7 +146,7 @@ class Vits:
             words = _words(clause, symbols, said, done, model.rate) if request.words else []
             yield from _chunks(said, words, done, model.rate, model.gain(speaker))
             done += said.samples
-            pause_s = _PAUSES_S[clause.pause]
+            pause_s = PAUSES_S[clause.pause]
 
     def _able(self) -> list[_Language]:
         able = [language for language in self._languages.values() if not language.roman or _has_uroman()]
@@ -197,11 +195,6 @@ def _language(code: str, directory: Path) -> _Language:
     if not isinstance(rate, int) or not isinstance(speakers, int):
         raise VoiceError(Code.ENGINE_FAILED, f"the checkpoint {directory.name} has no config.json that can be read")
     return _Language(code, directory, rate, speakers, bool(tokenizer.get("is_uroman")))
-
-
-def _clauses(text: str) -> list[Clause]:
-    chunker = Chunker()
-    return [*chunker.push(text), *chunker.flush()]
 
 
 def _seed(voice: str, symbols: Symbols) -> int:

@@ -4,9 +4,11 @@ from typing import cast
 
 import pytest
 
+from engines.base import Capabilities, Task
+from engines.base import Voice as Voiced
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
-from engines.voices import find_voice
+from engines.voices import engine_voices, find_voice
 from protocol.errors import Code, VoiceError
 from tests.stream.speaking_server import Voice
 
@@ -34,3 +36,54 @@ def test_not_installed() -> None:
     with pytest.raises(VoiceError) as caught:
         find("auto", installed=False)
     assert caught.value.code is Code.NOT_INSTALLED and "pip install" in str(caught.value.facts["install"])
+
+
+class Engines:
+    """A fleet of synthesisers, the most preferred first."""
+
+    def __init__(self, *able: Capabilities) -> None:
+        self._able = able
+
+    def capabilities(self) -> list[Capabilities]:
+        return list(self._able)
+
+
+ESPEAK = Capabilities("espeak-ng", Task.SYNTHESIZE, languages=("en", "vi", "fr"))
+VITS = Capabilities(
+    "vits",
+    Task.SYNTHESIZE,
+    languages=("vi", "yo"),
+    voices=(Voiced("vi", "mms-tts-vie, vi", "vi"), Voiced("yo/0", "yo", "yo"), Voiced("yo/1", "yo", "yo")),
+)
+SLOW = Capabilities("slow", Task.SYNTHESIZE, languages=("vi",), voices=(Voiced("vi", "slow", "vi"),), live=False)
+
+
+def chosen(code: str, language: str, *able: Capabilities) -> tuple[str, str]:
+    found = find_voice(Catalogue.load(), cast(Fleet, Engines(*able)), code, language)
+    return found.engine, found.engine_voice
+
+
+def test_auto_is_the_best_that_is_installed_for_the_language() -> None:
+    assert chosen("auto", "vi", VITS, ESPEAK) == ("vits", "vi")
+    assert chosen("auto", "vi-VN", VITS, ESPEAK) == ("vits", "vi")
+    assert chosen("auto", "fr", VITS, ESPEAK)[0] == "espeak-ng"
+    assert chosen("auto", "yo", VITS, ESPEAK) == ("vits", "yo/0"), "a language that is not in the catalogue"
+    assert chosen("auto", "auto", VITS, ESPEAK)[0] == "espeak-ng"
+    assert chosen("auto", "vi", ESPEAK, VITS)[0] == "espeak-ng", "the order is that of preference"
+
+
+def test_auto_is_nobody_too_slow_to_listen_to() -> None:
+    assert chosen("auto", "vi", SLOW, VITS, ESPEAK)[0] == "vits"
+    assert chosen("slow-vi", "vi", SLOW, ESPEAK) == ("slow", "vi"), "unless it is named"
+
+
+def test_an_accent_that_is_asked_for_is_spoken() -> None:
+    assert chosen("auto", "vi-VN-x-south", VITS, ESPEAK) == ("espeak-ng", "vi-vn-x-south/female-1")
+
+
+def test_a_voice_of_an_engine_by_its_code() -> None:
+    assert chosen("vits-yo-1", "auto", VITS, ESPEAK) == ("vits", "yo/1")
+    assert chosen("VITS-vi", "auto", VITS, ESPEAK) == ("vits", "vi")
+    assert chosen("vi-south-female-1", "auto", VITS, ESPEAK)[0] == "espeak-ng", "a voice is who it says it is"
+    codes = [voice.code for voice in engine_voices(cast(Fleet, Engines(VITS, ESPEAK)))]
+    assert codes == ["vits-vi", "vits-yo-0", "vits-yo-1"]

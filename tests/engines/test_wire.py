@@ -12,7 +12,7 @@ from engines.base import Capabilities, Task, Voice
 from engines.frames import Head, WireError
 from protocol.errors import Code, VoiceError
 from protocol.events import Word
-from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk, SpokenWord
+from protocol.requests import Decode, Diffusion, Hypothesis, Reference, Speak, SpeechChunk, SpokenWord
 from protocol.traits import Age, Gender, Manner, Pace, Pitch, Traits
 
 SECOND = bytes(32_000)
@@ -148,6 +148,7 @@ def test_who_is_to_speak_crosses() -> None:
         Speak("a", "en/male", design=traits),
         Speak("a", "en", design=Traits()),
         Speak("a", "en", prompt=b"p"),
+        Speak("a", "en", diffusion=Diffusion(16, 3.5, denoise=False)),
     ):
         head, buffers = wire.pack_speak(request)
         assert wire.read_speak(over(head), buffers) == request
@@ -161,8 +162,9 @@ def test_a_design_nobody_can_have_asked_for() -> None:
 
 
 def test_references_and_prompts_cross() -> None:
-    head, buffers = wire.pack_reference(Reference(SECOND, 24_000))
-    assert wire.read_reference(over(head), buffers) == Reference(SECOND, 24_000)
+    for reference in (Reference(SECOND, 24_000), Reference(SECOND, 24_000, "Xin chào.")):
+        head, buffers = wire.pack_reference(reference)
+        assert wire.read_reference(over(head), buffers) == reference
     assert wire.read_prompt((b"prompt",)) == b"prompt"
 
 
@@ -232,6 +234,9 @@ def test_capabilities_cross() -> None:
         True,
         True,
         "n",
+        ("vocals", "drums"),
+        7.8,
+        False,
     )
     assert wire.read_capabilities(over(wire.pack_capabilities(it))) == it
     with pytest.raises(WireError):

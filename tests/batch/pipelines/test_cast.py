@@ -9,8 +9,9 @@ import soundfile
 from batch.pipelines.cast import Cast, Person
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
+from protocol.requests import Diffusion
 from protocol.traits import Gender, Traits
-from protocol.work import AnyVoice, VoiceClone, VoiceDesign, VoiceNamed
+from protocol.work import AnyVoice, Style, VoiceClone, VoiceDesign, VoiceNamed
 from tests import engines_scripted as scripted
 from tests.batch.pipelines.studio import ESPEAK, Studio, opened
 from tests.engines.sound import samples
@@ -48,7 +49,21 @@ async def test_a_language_the_cloning_engine_does_not_speak(tmp_path: Path) -> N
     assert (caught.value.code, caught.value.facts["field"]) == (Code.NOT_INSTALLED, "language")
 
 
-@pytest.mark.parametrize("voice", [DESIGN, VoiceNamed(), VoiceNamed(code="vi-north-male-1")])
+async def test_auto_is_the_preferred_engine_that_knows_the_language(tmp_path: Path) -> None:
+    found = await person(tmp_path, VoiceNamed(), "vi", TONES, ESPEAK)
+    assert (found.engine, found.language) == ("tones", "vi")
+    (tmp_path / "french").mkdir()
+    assert (await person(tmp_path / "french", VoiceNamed(), "fr", TONES, ESPEAK)).engine == "espeak-ng"
+
+
+async def test_the_numbers_of_diffusion_reach_the_engine(tmp_path: Path) -> None:
+    found = await person(tmp_path, DESIGN, "vi", ESPEAK)
+    style = Style(num_step=16, guidance_scale=3.0, denoise=False)
+    assert found.saying("hi", 1.0, style).diffusion == Diffusion(16, 3.0, denoise=False)
+    assert found.saying("hi", 1.0).diffusion == Diffusion()
+
+
+@pytest.mark.parametrize("voice", [DESIGN, VoiceNamed(code="vi-north-male-1")])
 async def test_what_no_engine_here_can_do(tmp_path: Path, voice: AnyVoice) -> None:
     with pytest.raises(VoiceError) as caught:
         await person(tmp_path, voice, "en", TONES)
