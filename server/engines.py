@@ -9,6 +9,9 @@ from engines.base import Task
 from engines.models import Format
 from engines.registry import EngineSpec
 from engines.separation import checkpoints
+from engines.tts import checkpoints as voices
+from engines.tts.checkpoints import OMNIVOICE, VITS
+from protocol.errors import Code, VoiceError
 from server.settings import Settings
 
 WHISPER, TRANSFORMERS, SPHINX, ESPEAK = "faster-whisper", "transformers", "pocketsphinx", "espeak-ng"
@@ -71,6 +74,8 @@ def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
         directory, name = str(found.resolve()), _name(found)
         device, threads = settings.demucs_device, settings.demucs_threads
         return spec.with_options(directory=directory, model=name, device=device, threads=threads)
+    if spec.name in (VITS, OMNIVOICE):
+        return with_voices(spec, settings)
     if spec.name == WHISPER and (model := find_model(settings)):
         return spec.with_options(**whisper_options(settings, model))
     if spec.name == TRANSFORMERS and (model := find_model(settings, Format.TRANSFORMERS)):
@@ -79,6 +84,28 @@ def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
         known = models.languages(model.directory) or spec.languages
         allowed = settings.whisper_languages or known
         return replace(spec.with_options(**options), languages=tuple(code for code in known if code in allowed))
+    return spec
+
+
+def with_voices(spec: EngineSpec, settings: Settings) -> EngineSpec:
+    """A speech engine with the directory of its checkpoints, where there are any.
+
+    Raises VoiceError (NOT_INSTALLED) when there are none in the one that is named.
+    """
+    vits = spec.name == VITS
+    named, device = (
+        (settings.vits_model, settings.vits_device) if vits else (settings.omnivoice_model, settings.omnivoice_device)
+    )
+    directory = Path(named) if named else models_root(settings)
+    if not voices.find(directory, spec.name):
+        if named:
+            raise VoiceError(Code.NOT_INSTALLED, f"{named} holds no {spec.name} checkpoint", install=spec.install)
+        return spec
+    options: dict[str, object] = {"directory": str(directory.resolve()), "device": device}
+    spec = spec.with_options(**options, **({"threads": settings.vits_threads} if vits else {}))
+    if named and spec.missing():
+        what = f"{spec.name} needs {', '.join(spec.missing())}"
+        raise VoiceError(Code.NOT_INSTALLED, what, install=spec.install)
     return spec
 
 

@@ -23,7 +23,7 @@ from pydantic_settings import (
 
 _PREFIX = "VOXLINE_"
 _NOT_SETTINGS = ("CONFIG", "KEY")  # read from the environment beside the settings: the file's place, a client's key
-_OF_ENGINES = ("whisper_", "demucs_", "transformers_", "pocketsphinx", "synthesizers", "engine_")
+_OF_ENGINES = ("whisper_", "vits_", "omnivoice_", "demucs_", "transformers_", "pocketsphinx", "synthesizers", "engine_")
 
 
 class SettingsError(Exception):
@@ -106,6 +106,20 @@ class Settings(BaseSettings):
     demucs_threads: int = Field(
         default=1, ge=1, le=64, description="CPU threads of the Demucs process; more pay off on a quiet machine only."
     )
+    vits_model: str = Field(
+        default="",
+        description="Speech: directory of VITS (MMS-TTS) checkpoints, one or several; none = the pulled ones.",
+    )
+    vits_device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where VITS runs.")
+    vits_threads: int = Field(default=2, ge=1, le=64, description="CPU threads of the VITS process.")
+    omnivoice_model: str = Field(
+        default="",
+        description="Speech: directory of an OmniVoice checkpoint; none = one among the pulled models. "
+        "Needs the package `omnivoice`.",
+    )
+    omnivoice_device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="Where OmniVoice runs; on a CPU it speaks described and cloned voices only."
+    )
     hub: str = Field(default="https://huggingface.co", description="Where models are pulled from, or a mirror of it.")
     auto_pull: Literal["auto", "off"] = Field(
         default="auto",
@@ -185,7 +199,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql+asyncpg:// (or sqlite+aiosqlite://)")
         return value
 
-    @field_validator("whisper_model", "transformers_model", "demucs_model")
+    @field_validator("whisper_model", "transformers_model", "demucs_model", "vits_model", "omnivoice_model")
     @classmethod
     def _directory_exists(cls, value: str) -> str:
         if os.sep in value and not Path(value).is_dir():
@@ -245,7 +259,7 @@ def _check_environment() -> None:
 def engine_settings(settings: Settings) -> dict[str, str]:
     """How the engines are to be run, as ``child_environment`` takes it."""
     chosen = settings.model_dump(include={name for name in Settings.model_fields if name.startswith(_OF_ENGINES)})
-    for name in ("whisper_model", "transformers_model", "demucs_model"):
+    for name in ("whisper_model", "transformers_model", "demucs_model", "vits_model", "omnivoice_model"):
         if chosen[name] and Path(chosen[name]).is_dir():
             chosen[name] = str(Path(chosen[name]).resolve())
     return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in chosen.items()}
