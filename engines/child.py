@@ -150,6 +150,9 @@ def build(head: Head) -> Engine:
     os.chdir(str(head["directory"]))
     if head["nice"]:
         lower_priority(cast(int, head["nice"]))
+        # Before any library is loaded that has threads of its own: those that wait for each other by spinning take the
+        # time that is to be given way, and get nothing done with it.
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     module, _, attribute = str(head["factory"]).partition(":")
     make = cast(Factory, getattr(import_module(module), attribute))
     return make(cast(dict[str, object], head["options"]))

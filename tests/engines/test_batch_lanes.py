@@ -112,7 +112,7 @@ async def test_what_cannot_be_started_is_said_to_who_wants_it() -> None:
 async def test_without_engines_the_command_that_adds_one_is_named() -> None:
     async with running() as fleet:
         for ask, install in (
-            (fleet.separator, "pip install numpy"),
+            (fleet.separator, "voxline models pull htdemucs"),
             (fleet.batch_detector, "pip install silero-vad onnxruntime"),
             (fleet.batch_recognizer, "voxline models pull small"),
         ):
