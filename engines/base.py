@@ -51,6 +51,7 @@ class Capabilities:
     note: str = ""  # what a person should know ("US English only, modest accuracy")
     stems: tuple[str, ...] = ()  # what it can take a mix apart into (``StemSeparator``); none: voices and the rest only
     stretch_s: float = 0.0  # how much of a mix a separator would like at a time; 0: any
+    wants_words: bool = False  # a clone is closer where ``Reference.text`` is known
     live: bool = True  # a synthesiser that keeps up with a listener; one that does not is used where only it can
 
 

@@ -261,6 +261,7 @@ def pack_capabilities(it: Capabilities) -> Head:
         "note": it.note,
         "stems": it.stems,
         "stretch_s": it.stretch_s,
+        "wants_words": it.wants_words,
         "live": it.live,
     }
 
@@ -287,6 +288,7 @@ def read_capabilities(head: Head) -> Capabilities:
         fields.text(head, "note"),
         tuple(fields.exactly(str, stem) for stem in fields.items(head, "stems", BUFFERS)),
         fields.number(head.get("stretch_s"), 0.0, SPEECH_S),
+        fields.flag(head, "wants_words"),
         fields.flag(head, "live"),
     )
 

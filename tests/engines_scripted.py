@@ -57,7 +57,8 @@ def synthesizer(
 ) -> EngineSpec:
     """A spec of the synthesiser.
 
-    Options: ``rate``, ``latency_s`` (before each chunk), ``chunk_s``, ``clones`` (it does), and those of faults.
+    Options: ``rate``, ``latency_s`` (before each chunk), ``chunk_s``, ``clones`` (it does), ``wants_words`` (of what it
+    clones), and those of faults.
     """
     factory = "tests.engines_scripted:scripted_synthesizer"
     return EngineSpec(name, Task.SYNTHESIZE, factory, options, processes=processes, memory_bytes=memory_bytes)
@@ -247,6 +248,7 @@ class ScriptedSynthesizer:
         self._latency_s = float(str(options.get("latency_s", 0.0)))
         self._chunk_s = float(str(options.get("chunk_s", 0.1)))
         self._clones = bool(options.get("clones"))
+        self._wants_words = bool(options.get("wants_words"))
 
     def describe(self) -> Capabilities:
         voices = (Voice("low", "Low tone", "en", "male"), Voice("high", "High tone", "vi", "female"))
@@ -259,6 +261,7 @@ class ScriptedSynthesizer:
             rate=self._rate,
             voices=voices,
             cloning=self._clones,
+            wants_words=self._wants_words,
         )
 
     def clone(self, reference: Reference) -> bytes:
@@ -266,7 +269,8 @@ class ScriptedSynthesizer:
         garbage = self._faults.strike()
         if not any(reference.pcm):
             raise VoiceError(Code.BAD_REQUEST, "there is no speech in ref_audio", field="ref_audio")
-        return b"" if garbage else f"{len(reference.pcm)} bytes at {reference.rate}".encode()
+        said = f": {reference.text}" if reference.text else ""
+        return b"" if garbage else f"{len(reference.pcm)} bytes at {reference.rate}{said}".encode()
 
     def speak(self, request: Speak) -> Iterator[SpeechChunk]:
         spoken = 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch.pipelines.base import JobContext, SavedVoice, Tools
+from batch.pipelines.reference_words import with_words
 from engines.base import Capabilities, Task
 from engines.voices import find_voice, iso
 from protocol.errors import Code, VoiceError
@@ -77,7 +78,8 @@ class Cast:
                 return self._designed(traits_of(voice), language)
             case VoiceClone() | VoiceSaved():
                 if voice not in self._prompts:
-                    self._prompts[voice] = await self._tools.fleet.clone(await self._reference(voice))
+                    reference = await with_words(await self._reference(voice), self._tools.fleet)
+                    self._prompts[voice] = await self._tools.fleet.clone(reference)
                 return self._cloned(self._prompts[voice], language)
 
     # -- the kinds of voices ---------------------------------------------------------------------------

@@ -108,6 +108,7 @@ class OmniVoice:
             ),
             cloning=True,
             designs=True,
+            wants_words=True,
             live=self._live,
             note="gender, age, pitch, whisper and English accents are followed, feelings and a change of pitch are not",
         )

@@ -236,6 +236,7 @@ def test_capabilities_cross() -> None:
         "n",
         ("vocals", "drums"),
         7.8,
+        True,
         False,
     )
     assert wire.read_capabilities(over(wire.pack_capabilities(it))) == it

@@ -43,6 +43,25 @@ async def test_a_clone_is_spoken_by_the_engine_that_made_it(tmp_path: Path) -> N
     assert found.saying("hi", 1.5).prompt == found.prompt
 
 
+@pytest.mark.parametrize(
+    ("recognizer", "words"),
+    [
+        (scripted.recognizer(), f": {scripted.words_of(2.0)}"),
+        (scripted.recognizer(detects_language=False), ""),
+        (scripted.recognizer(fail="typed"), ""),
+        (None, ""),
+    ],
+    ids=["many languages", "one language", "broken", "none"],
+)
+async def test_an_engine_that_wants_the_words_of_a_reference_gets_them(
+    tmp_path: Path, recognizer: EngineSpec | None, words: str
+) -> None:
+    """From a recogniser that knows languages; a clone never fails for want of them."""
+    engines = [TONES.with_options(wants_words=True), *([recognizer] if recognizer else [])]
+    found = await person(tmp_path, VoiceClone(upload="ref"), "vi", *engines)
+    assert found.prompt == f"96000 bytes at 24000{words}".encode()
+
+
 async def test_a_language_the_cloning_engine_does_not_speak(tmp_path: Path) -> None:
     with pytest.raises(VoiceError) as caught:
         await person(tmp_path, VoiceClone(upload="ref"), "fr", TONES, ESPEAK)
