@@ -75,7 +75,7 @@ BUILT_IN: tuple[EngineSpec, ...] = (
         Task.RECOGNIZE,
         "engines.stt.transformers_whisper:factory",
         install="voxline models pull whisper-small",
-        note="recordings only, loaded on demand; needs a model's weights",
+        note="Whisper for recordings only, loaded when one comes; needs a model's weights",
         requires=("torch", "transformers", "faster_whisper"),
         needs=("directory",),
         languages=WHISPER_LANGUAGES,

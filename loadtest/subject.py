@@ -23,6 +23,7 @@ STOP_S = 30.0
 OPEN_FILES = 60_000
 # What a load test needs lifted: all its callers come from one address.
 OPEN_HOUSE = {
+    "VOXLINE_AUTO_PULL": "off",
     "VOXLINE_SESSIONS": "20000",
     "VOXLINE_SESSIONS_PER_KEY": "0",
     "VOXLINE_SESSIONS_PER_ADDRESS": "0",

@@ -83,7 +83,8 @@ def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
         del options["compute_type"]
         known = models.languages(model.directory) or spec.languages
         allowed = settings.whisper_languages or known
-        return replace(spec.with_options(**options), languages=tuple(code for code in known if code in allowed))
+        languages, note = tuple(code for code in known if code in allowed), "for recordings, loaded when one comes"
+        return replace(spec.with_options(**options), languages=languages, note=note)
     return spec
 
 

@@ -167,7 +167,8 @@ class Routes:
         """
         rows: dict[str, dict[str, object]] = {}
         live: list[tuple[str, int]] = []
-        for one, state, serves_sessions in self._parts.fleet.offers:
+        offers = self._parts.fleet.offers
+        for one, state, serves_sessions in sorted(offers, key=lambda offer: offer.capabilities.task):
             if one.task in (Task.RECOGNIZE, Task.SYNTHESIZE):
                 name = _model_id(one)
                 name = one.engine if name in rows else name

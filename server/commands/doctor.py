@@ -113,12 +113,13 @@ def _shown(languages: tuple[str, ...]) -> str:
 
 def _model_table(settings: Settings) -> Table:
     here = {model.name: model for model in models.installed(models_root(settings))}
-    table = Table("Whisper model", "size", "state", "about", box=None, pad_edge=False)
+    table = Table("model", "engine", "size", "state", "about", box=None, pad_edge=False)
     for model in models.PUBLISHED:
         state = "installed" if model.name in here else "not here"
-        table.add_row(model.name, f"{model.megabytes} MB", state, model.note)
+        table.add_row(model.name, model.format.value, f"{model.megabytes} MB", state, model.note)
     for name in here.keys() - {model.name for model in models.PUBLISHED}:
-        table.add_row(name, f"{here[name].bytes // 1_000_000} MB", "installed", "")
+        size = f"{here[name].bytes // 1_000_000} MB"
+        table.add_row(name, here[name].format.value, size, "installed", "")
     return table
 
 
