@@ -92,9 +92,9 @@ def serve(data: Path, **settings: str) -> Iterator[Api]:
         yield Api(running.base, running.database_url)
 
 
-def settled(client: httpx.Client, path: str) -> dict[str, Any]:
+def settled(client: httpx.Client, path: str, *, patience_s: int = PATIENCE_S) -> dict[str, Any]:
     """What there is to say of a job or request at the end, asked until it is over."""
-    for _ in range(PATIENCE_S * 20):
+    for _ in range(patience_s * 20):
         reply = client.get(path)
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
