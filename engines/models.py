@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from protocol.errors import Code, VoiceError
@@ -25,6 +25,7 @@ class Format(StrEnum):
     CTRANSLATE2 = "faster-whisper"
     TRANSFORMERS = "transformers"  # Whisper
     VITS = "vits"
+    OMNIVOICE = "omnivoice"
     DEMUCS = "demucs"
 
 
@@ -85,6 +86,7 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     Published("mms-tts-eng", "facebook/mms-tts-eng", 145, "English speech; non-commercial", Format.VITS, True),
     Published("mms-tts-vie", "facebook/mms-tts-vie", 145, "Vietnamese speech; non-commercial", Format.VITS, True),
+    Published("omnivoice", "k2-fsa/OmniVoice", 3100, "described and cloned voices; for a GPU", Format.OMNIVOICE, True),
     Published("htdemucs", "adefossez/HTDemucs", 84, "voices, drums, bass and the rest of music apart", Format.DEMUCS),
 )
 
@@ -95,10 +97,12 @@ _REQUIRED = {
         "model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json",
     ),
     Format.VITS: ("model.safetensors", "config.json", "vocab.json", "tokenizer_config.json"),
+    Format.OMNIVOICE: ("model.safetensors", "config.json", "audio_tokenizer/config.json"),
     Format.DEMUCS: (),
 }  # fmt: skip
 _ONE_OF = {  # a model also takes a file of each of these kinds; the first name stands for the others
     Format.CTRANSLATE2: (("vocabulary.json", "vocabulary.txt"),),
+    Format.OMNIVOICE: (("audio_tokenizer/*.safetensors",),),
     Format.DEMUCS: (("*.yaml",), ("*.safetensors",)),
 }
 _OPTIONAL = {
@@ -108,15 +112,23 @@ _OPTIONAL = {
         "normalizer.json",
     ),
     Format.VITS: ("added_tokens.json", "special_tokens_map.json"),
+    Format.OMNIVOICE: ("*.json", "*.jinja", "merges.txt", "audio_tokenizer/*.json"),
     Format.DEMUCS: (),
 }  # fmt: skip
+_MODEL_TYPES = {Format.VITS: "vits", Format.OMNIVOICE: "omnivoice"}  # what their config.json says
 _BLOCK = 1 << 20
 
 
 def belongs(form: Format, name: str) -> bool:
-    """Whether a file of that name may be part of a model; what else lies beside it is not fetched."""
-    patterns = (*_REQUIRED[form], *_OPTIONAL[form], *chain.from_iterable(_ONE_OF.get(form, ())))
-    return Path(name).name == name and any(fnmatchcase(name, pattern) for pattern in patterns)
+    """Whether a file of that name may be part of a model; what else lies beside it is not fetched.
+
+    A name is relative to the model's directory, and in no other folder than the format has.
+    """
+    place = PurePosixPath(name)
+    patterns = map(PurePosixPath, (*_REQUIRED[form], *_OPTIONAL[form], *chain.from_iterable(_ONE_OF.get(form, ()))))
+    return name == str(place) != MANIFEST and any(
+        place.parent == pattern.parent and fnmatchcase(place.name, pattern.name) for pattern in patterns
+    )
 
 
 def format_of(directory: Path) -> Format | None:
@@ -167,8 +179,9 @@ def missing(directory: Path, form: Format = Format.CTRANSLATE2) -> list[str]:
     for patterns in _ONE_OF.get(form, ()):
         if not any(_whole(path) for pattern in patterns for path in directory.glob(pattern)):
             absent.append(patterns[0])
-    if form is Format.VITS and not absent and read_object(directory / "config.json").get("model_type") != "vits":
-        absent.append("config.json of a VITS")
+    wanted = _MODEL_TYPES.get(form)
+    if wanted and not absent and read_object(directory / "config.json").get("model_type") != wanted:
+        absent.append(f"config.json of {wanted}")
     return absent
 
 
@@ -189,11 +202,11 @@ def verify(directory: Path) -> list[str]:
     if not isinstance(files, dict):
         return [*faults, f"{MANIFEST} cannot be read"]
     for name, digest in files.items():
-        path = directory / Path(name).name
-        if not path.is_file():
-            faults += [f"{path.name} is gone"] if f"{path.name} is missing or empty" not in faults else []
+        path = directory / name
+        if not belongs(form, name) or not path.is_file():
+            faults += [f"{name} is gone"] if f"{name} is missing or empty" not in faults else []
         elif digest_of(path) != digest:
-            faults.append(f"{path.name} is not what was pulled")
+            faults.append(f"{name} is not what was pulled")
     return faults
 
 

@@ -48,6 +48,7 @@ def pull(root: Path, name: str, hub: Hub, progress: Progress | None = None) -> I
                 if progress is not None:
                     progress(part, before + so_far, total)
 
+            (partial / file.name).parent.mkdir(exist_ok=True)
             if not _is_there(partial / file.name, file):
                 hub.fetch(contents, file, partial / file.name, tell)
             done += file.size
@@ -75,18 +76,19 @@ def adopt(root: Path, name: str, source: Path, progress: Progress | None = None)
     faults = models.verify(source)
     if faults:
         raise VoiceError(Code.ENGINE_FAILED, f"the model in {source} is damaged: {'; '.join(faults)}")
-    files = [path for path in sorted(source.iterdir()) if path.is_file() and models.belongs(form, path.name)]
-    total = sum(path.stat().st_size for path in files)
+    files = [name for name in _files(source) if models.belongs(form, name)]
+    total = sum((source / name).stat().st_size for name in files)
     with _gathered(root, name) as partial:
         _make_room(partial, name, total)
         done = 0
-        for path in files:
-            with path.open("rb") as content, (partial / path.name).open("wb") as out:
+        for file in files:
+            (partial / file).parent.mkdir(exist_ok=True)
+            with (source / file).open("rb") as content, (partial / file).open("wb") as out:
                 while block := content.read(_BLOCK):
                     out.write(block)
                     done += len(block)
                     if progress is not None:
-                        progress(path.name, done, total)
+                        progress(file, done, total)
         return _install(root, name, partial, form, {"from": str(source.resolve())})
 
 
@@ -125,13 +127,13 @@ def _install(root: Path, name: str, partial: Path, form: Format, source: dict[st
     if absent:
         shutil.rmtree(partial)
         raise VoiceError(Code.ENGINE_FAILED, f"{name} is not whole: {', '.join(absent)} missing or empty")
-    for path in partial.iterdir():
-        if not models.belongs(form, path.name):  # of an older revision, or of a transfer that was given up
-            path.unlink()
-    files = {path.name: models.digest_of(path) for path in sorted(partial.iterdir())}
+    for file in _files(partial):
+        if not models.belongs(form, file):  # of an older revision, or of a transfer that was given up
+            (partial / file).unlink()
+    files = {file: models.digest_of(partial / file) for file in _files(partial)}
     manifest = {"name": name, "engine": form.value, **source, "files": files}
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    for path in (*partial.iterdir(), partial):
+    for path in (*partial.rglob("*"), partial):
         _to_disk(path)
     target, old = root / name, root / f".{name}.old"
     shutil.rmtree(old, ignore_errors=True)
@@ -163,7 +165,13 @@ def _is_there(path: Path, file: RemoteFile) -> bool:
 
 def _have(partial: Path, file: RemoteFile) -> int:
     """Bytes of a file that are here already."""
-    return sum(path.stat().st_size for path in partial.glob(f"*{file.name}*") if path.is_file())
+    place = partial / file.name
+    return sum(path.stat().st_size for path in place.parent.glob(f"*{place.name}*") if path.is_file())
+
+
+def _files(directory: Path) -> list[str]:
+    """The names of all files in a directory and its folders, relative to it."""
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
 
 
 def _source(contents: Contents) -> dict[str, str]:

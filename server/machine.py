@@ -51,5 +51,6 @@ def engine_of(form: Format) -> str:
         Format.CTRANSLATE2: "speech to text",
         Format.TRANSFORMERS: "recordings to text",
         Format.VITS: "text to speech",
+        Format.OMNIVOICE: "text to speech",
         Format.DEMUCS: "separation",
     }[form]

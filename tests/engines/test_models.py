@@ -104,7 +104,10 @@ def test_formats_are_told_apart(tmp_path: Path) -> None:
 def test_a_repository_says_nothing_about_places(name: str) -> None:
     assert belongs(Format.CTRANSLATE2, "model.bin") and belongs(Format.DEMUCS, "955717e8.safetensors")
     assert not any(belongs(form, name) for form in Format)
-    assert not belongs(Format.DEMUCS, "../../x.yaml")
+    assert not belongs(Format.DEMUCS, "../../x.yaml") and not belongs(Format.OMNIVOICE, "manifest.json")
+    assert belongs(Format.OMNIVOICE, "audio_tokenizer/config.json")
+    for elsewhere in ("../audio_tokenizer/config.json", "audio_tokenizer/../config.json", "audio_tokenizer/a/b.json"):
+        assert not belongs(Format.OMNIVOICE, elsewhere)
 
 
 def test_a_model_can_be_removed(tmp_path: Path) -> None:

@@ -206,6 +206,19 @@ def test_only_names_of_the_table_are_pulled(tmp_path: Path, hub: Hub, stand_in: 
     assert stand_in.asked == [] and list(tmp_path.iterdir()) == []
 
 
+def test_a_model_may_have_a_folder(tmp_path: Path, hub: Hub, stand_in: StandIn) -> None:
+    parts = {"config.json": b'{"model_type": "omnivoice"}', "model.safetensors": b"w" * 5000, "tokenizer.json": b"{}"}
+    folder = {f"audio_tokenizer/{name}": content for name, content in parts.items()}
+    stand_in.files = {**parts, **folder, "audio_tokenizer/run.py": b"never", "other/config.json": b"{}"}
+    model = pulling.pull(tmp_path, "omnivoice", hub)
+    files = {path.relative_to(model.directory).as_posix() for path in model.directory.rglob("*") if path.is_file()}
+    assert files == {*parts, *folder, MANIFEST} and model.format is Format.OMNIVOICE
+    copy = pulling.adopt(tmp_path, "voices", model.directory)
+    assert verify(copy.directory) == []
+    (copy.directory / "audio_tokenizer" / "model.safetensors").write_bytes(b"v" * 5000)
+    assert verify(copy.directory) == ["audio_tokenizer/model.safetensors is not what was pulled"]
+
+
 # -- from a directory ----------------------------------------------------------------------------------
 
 
