@@ -178,6 +178,6 @@ async def test_twenty_minutes_take_little_memory(tmp_path: Path) -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert produced.seconds == 1200.0
-    assert peak < 100 << 20
+    assert peak < 160 << 20  # a stretch of a minute, its stems and their way over the pipe
     assert resident < 700 << 20
     assert len(it.shares) >= 20 and it.shares == sorted(it.shares)
