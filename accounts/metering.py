@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, insert, select, update
@@ -60,6 +61,7 @@ class LiveMeter:
         self._owner = owner
         self._tabs: dict[str, LiveTab] = {}
         self._stillness = Stillness[str, int](lease_s)
+        self._ending = asyncio.Event()
 
     async def open(self, user_id: int, route: Route, *, most: int = 0) -> "LiveTab":
         """Begin a session (see ``tabs.Tabs``)."""
@@ -83,14 +85,19 @@ class LiveMeter:
         return tab
 
     async def run(self) -> None:
-        """Beat and reap, until cancelled."""
-        while True:
-            await asyncio.sleep(BEAT_S)
+        """Beat and reap, until ``aclose``."""
+        while not await self._ends_within(BEAT_S):
             try:
                 await self.beat()
                 await self.reap()
             except (VoiceError, SQLAlchemyError):
                 _log.exception("the live sessions could not be noted; they are the next time")
+
+    async def _ends_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
+        return self._ending.is_set()
 
     async def beat(self) -> None:
         """Say that this process lives and what its sessions booked; hold ahead; settle what could not be before."""
@@ -128,6 +135,7 @@ class LiveMeter:
 
     async def aclose(self) -> None:
         """Settle whatever is still open; the process ends."""
+        self._ending.set()
         for tab in list(self._tabs.values()):
             await tab.settle()
 

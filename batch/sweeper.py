@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,22 +33,29 @@ class Sweeper:
     def __init__(self, chores: Sequence[Chore], *, chance: Callable[[], float] = random.random) -> None:
         self._chores = chores
         self._chance = chance
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin no more chores; those under way are finished."""
+        self._stopping.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until ``stop``."""
         async with asyncio.TaskGroup() as tasks:
             for chore in self._chores:
                 tasks.create_task(self._repeat(chore), name=chore.name)
 
     async def _repeat(self, chore: Chore) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 await chore.do()
             except (VoiceError, SQLAlchemyError, OSError) as error:
                 log.warning("a chore failed", extra={"chore": chore.name, "cause": type(error).__name__})
             except Exception:  # a bug of ours; the other chores go on
                 log.exception("a chore broke", extra={"chore": chore.name})
-            await asyncio.sleep(self.pause(chore.every_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.pause(chore.every_s)):
+                    await self._stopping.wait()
 
     def pause(self, every_s: float) -> float:
         """Until the next time: a tenth more or less."""

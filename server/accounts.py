@@ -89,9 +89,8 @@ async def open_tabs(accounts: Accounts, *, new_id: Callable[[], str]) -> AsyncIt
         owner=f"{socket.gethostname()}:{os.getpid()}:{new_id()}",  # no process before or after has it
     )
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(meter.run(), name="bill live sessions")
+        tasks.create_task(meter.run(), name="bill live sessions")
         try:
             yield meter
         finally:
-            running.cancel()
-    await meter.aclose()
+            await meter.aclose()

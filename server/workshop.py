@@ -40,6 +40,7 @@ from server.settings import Settings
 
 _LOOKS_A_LEASE = 5
 _SWEEP_S = 300.0
+_ENDING_S = 3.0
 
 # How each kind of work is done, and how the names of its files begin (A26).
 CRAFTS: Mapping[str, Craft] = {
@@ -130,7 +131,10 @@ async def _running(shop: Workshop, sweeper: Sweeper) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            sweeper.stop()
             await shop.drain(0.0)
+            # They end by themselves; a statement that is cut off in the middle would outlive its database.
+            await asyncio.wait(running, timeout=_ENDING_S)
             for task in running:
                 task.cancel()
 

@@ -24,9 +24,8 @@ async def test_a_chore_that_fails_is_tried_again_and_disturbs_no_other() -> None
     task = asyncio.create_task(sweeper.run())
     async with asyncio.timeout(5):
         await enough.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert task.cancelled()
+        sweeper.stop()
+        await task
 
 
 def test_several_processes_do_not_look_all_at_once() -> None:
