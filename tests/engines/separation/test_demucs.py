@@ -1,8 +1,10 @@
 """Demucs in its own process, on the small checkpoint: whole stems, no clicks, bounded memory, typed failures."""
 
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -134,6 +136,18 @@ async def test_a_damaged_checkpoint_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(VoiceError) as caught:
         await broken.start()
     assert caught.value.code is Code.ENGINE_FAILED and "nano.safetensors is damaged" in caught.value.message
+
+
+async def test_no_network_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Demucs' own loader asks the hub for what it does not find."""
+
+    def denied(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket, "getaddrinfo", denied)
+    monkeypatch.setattr(socket.socket, "connect", denied)
+    engine = demucs.factory({"directory": str(CHECKPOINT), "threads": torch.get_num_threads()})
+    assert set(engine.separate(noise(100).tobytes(), RATE, 2)) == {"vocals", "instrumental"}
 
 
 async def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
