@@ -5,6 +5,7 @@ first asked for, and the least used gives its place up. Texts are spoken clause 
 after a fraction of the first one, and closing the iterator stops at the next window.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,6 +27,7 @@ from protocol.requests import Speak, SpeechChunk, SpokenWord
 if TYPE_CHECKING:
     from engines.tts.vits_model import Utterance, VitsVoices
 
+_log = logging.getLogger(__name__)
 _KEPT = 4  # checkpoints in memory at once
 _SPEEDS = (0.25, 4.0)
 _SYLLABLES = 12  # of the nonsense a voice's loudness is found by
@@ -89,7 +91,7 @@ class Vits:
         self._keep = keep
         self._languages = {code: _language(code, directory) for code, directory in directories.items()}
         self._loaded: dict[str, _Loaded] = {}  # in the order of their last use
-        self._load(self._able()[0].code)  # so that the first request finds the libraries in memory
+        self._warm_up()
 
     def describe(self) -> Capabilities:
         """The languages there are checkpoints of; those that need uroman, where it is not installed, are left out."""
@@ -147,6 +149,19 @@ class Vits:
             yield from _chunks(said, words, done, model.rate, model.gain(speaker))
             done += said.samples
             pause_s = PAUSES_S[clause.pause]
+
+    def _warm_up(self) -> None:
+        """Load a checkpoint, so that the first request finds the libraries in memory; broken ones are not offered."""
+        for language in self._able():
+            try:
+                self._load(language.code)
+            except VoiceError as error:
+                if len(self._languages) == 1:
+                    raise
+                _log.warning("there is no speech in %s: %s", language.code, error.message)
+                del self._languages[language.code]
+            else:
+                return
 
     def _able(self) -> list[_Language]:
         able = [language for language in self._languages.values() if not language.roman or _has_uroman()]

@@ -95,7 +95,8 @@ def _voice(code: str, language: str) -> VoiceEntry:
 
 async def _speak(text: str, voice: VoiceEntry, speed: float, rate: int) -> bytes:
     """The whole text as s16le at ``rate``."""
-    specs = offline.only(choose_engines(load_settings()), Task.SYNTHESIZE)
+    speaking = offline.only(choose_engines(load_settings()), Task.SYNTHESIZE)
+    specs = [spec for spec in speaking if spec.name == voice.engine]  # another model need not be loaded
     fleet = Fleet(specs, now=time.monotonic)
     pcm, resampler, source = bytearray(), None, 0
     try:

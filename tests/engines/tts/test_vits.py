@@ -174,7 +174,9 @@ def test_other_scripts_are_read_by_way_of_latin_letters(engine: Vits) -> None:
     assert spoken(engine, "привет, мир", "ru/0") == spoken(engine, "Privet, mir", "ru/0") != b""
 
 
+@pytest.mark.nightly
 def test_the_romanizer_is_uroman() -> None:
+    """Its tables take seconds to read."""
     pytest.importorskip("uroman", reason="uroman is an optional package")
     assert ROMANIZER("ru")("Привет") == "privet"
 
@@ -200,6 +202,15 @@ def test_a_broken_checkpoint_is_an_error_and_no_noise(voices: Path, tmp_path: Pa
     with pytest.raises(VoiceError) as raised:
         factory({"directory": str(directory)})
     assert raised.value.code is (Code.NOT_INSTALLED if harm == "phonemes" else Code.ENGINE_FAILED)
+
+
+def test_one_broken_checkpoint_does_not_silence_the_others(voices: Path, tmp_path: Path) -> None:
+    shutil.copytree(voices / "mms-tts-vie", tmp_path / "b")
+    shutil.copytree(voices / "mms-tts-eng", tmp_path / "a")
+    (tmp_path / "a" / "vocab.json").unlink()
+    with closing(factory({"directory": str(tmp_path)})) as engine:
+        assert engine.describe().languages == ("vi",)
+        assert spoken(engine, "xin chào", "vi")
 
 
 def test_an_empty_directory_is_not_installed(tmp_path: Path) -> None:
