@@ -6,12 +6,9 @@ transcript leaves in the very turn of the loop it comes in. Before its first aud
 and no buffer: an idle connection is small.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from engines.fleet import Fleet
 from engines.scheduler import Scheduler
@@ -31,12 +28,13 @@ from protocol.events import (
     Ready,
     Stop,
 )
-from protocol.session import Input, Limits, Pause, Session, State
+from protocol.session import Input, Limits, Pause, State
 from stream.admission import Slot
 from stream.billing import Bill
+from stream.life import Life
 from stream.meter import Meter
 from stream.recognition import Owner, Recognition, recognizer
-from stream.socket import Disconnected, Outbox, SendTimeout, Socket
+from stream.socket import Socket
 
 KIND = "listen"
 SLICE = 64 * 1024  # bytes of audio handled at a time, so that one message cannot hold the loop
@@ -55,55 +53,27 @@ class Shared:
     partial_interval_s: float
 
 
-class Hearing:
+class Hearing(Life):
     """One session of speech in, over an accepted socket."""
 
+    kind = KIND
+
     __slots__ = (
-        "_audio_bytes", "_bill", "_closing", "_config", "_draining", "_first_audio_at", "_group", "_heard_at", "_id",
-        "_outbox", "_paused_until", "_reading", "_recognition", "_scheduler", "_session", "_shared", "_slot",
-        "_socket", "_timer", "_why",
+        "_audio_bytes", "_config", "_first_audio_at", "_heard_at", "_recognition", "_scheduler", "_shared",
     )  # fmt: skip
 
     def __init__(
         self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, admitted: Scheduler, name: str
     ) -> None:
+        super().__init__(socket, slot, bill, name, now=shared.now, limits=shared.limits)
         self._shared = shared
-        self._socket = socket
-        self._slot = slot
-        self._bill = bill
-        self._id = name
-        self._session = Session(shared.now(), shared.limits)
-        self._group = asyncio.TaskGroup()
-        self._outbox = Outbox(socket, self._spawn, self._undeliverable)
-        self._reading: asyncio.Timeout | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._config: ListenConfig | None = None
         self._scheduler = admitted  # which let the session in; the configuration may want another one
         self._recognition: Recognition | None = None  # from the first audio on
-        self._draining = False
-        self._closing: Closed | None = None  # set once, when the session is over: how to say goodbye
-        self._why: Code | None = None
-        self._paused_until: float | None = None
         self._audio_bytes = 0
         self._first_audio_at = self._heard_at = 0.0
 
     # -- life ------------------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Serve the client to the end; leaves nothing behind."""
-        try:
-            async with self._group:
-                self._arm()
-                try:
-                    await self._read()
-                finally:
-                    self._release()
-                await self._outbox.flush()  # each send has its deadline
-                if self._closing is not None and self._outbox.broken is None:
-                    await self._socket.close(self._closing.code, self._closing.reason)
-        finally:
-            await self._bill.settle(self._seconds)
-            self._report()
 
     def drain(self) -> None:
         """End as if the client had said stop: the server is going down."""
@@ -114,35 +84,12 @@ class Hearing:
         elif self._session.state is State.CONFIGURING:
             self.fail(VoiceError(Code.SHUTTING_DOWN, "The server is shutting down."))
 
-    def fail(self, error: VoiceError) -> None:
-        """End with an error that the client is told."""
-        self._input(Failed(error))
-
-    @contextmanager
-    def _care(self) -> Iterator[None]:
-        """What goes wrong inside ends this session, with an error, and nothing else."""
-        try:
-            yield
-        except VoiceError as error:
-            self.fail(error)
-        except Exception:  # noqa: BLE001  (logged; a bug must not end the server)
-            _log.exception("a listen session broke", extra={"session": self._id})
-            self.fail(VoiceError(Code.INTERNAL, "Something went wrong in the server."))
-
-    def _end(self, code: int, reason: str, why: Code | None) -> None:
-        """The session is over: stop reading, and say goodbye when all is delivered."""
-        if self._closing is None:
-            self._closing = Closed(code, reason)
-            self._why = why
-            if self._reading is not None:
-                self._reading.reschedule(asyncio.get_running_loop().time())
-
-    def _release(self) -> None:
-        """Give back what others could use, before the last bytes are on their way."""
-        if self._timer is not None:
-            self._timer.cancel()
+    def _silence(self) -> None:
         if self._recognition is not None:
             self._recognition.close()
+
+    def _used(self) -> float:
+        return self._seconds
 
     @property
     def _seconds(self) -> float:
@@ -156,46 +103,7 @@ class Hearing:
         facts = {"session": self._id, "audio_s": round(seconds, 3), "reason": self._why or "done"}
         _log.info("listen session ended", extra=facts)
 
-    def _spawn(self, steps: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._group.create_task(steps)
-
-    def _undeliverable(self, error: Exception) -> None:
-        if isinstance(error, SendTimeout):
-            self.fail(VoiceError(Code.SLOW_READER, str(error)))
-        else:
-            self._input(Closed(1006))
-
-    # -- the clock -------------------------------------------------------------------------------
-
-    def _arm(self) -> None:
-        deadline = self._session.next_deadline()
-        if deadline is not None:
-            delay = max(0.0, deadline - self._shared.now())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
-
-    def _tick(self) -> None:
-        with self._care():
-            for action in self._session.tick(self._shared.now()):
-                self._act(action)
-        if self._closing is None:
-            self._arm()
-
     # -- from the client -------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        """Take in messages until the session is over; ``_end`` interrupts a wait by the time-out."""
-        with self._care():
-            try:
-                async with asyncio.timeout(None) as self._reading:
-                    try:
-                        await self._take_in()
-                    finally:
-                        self._reading = None
-            except TimeoutError:
-                if self._closing is None:  # not our own
-                    raise
-            except Disconnected as gone:
-                self._input(Closed(gone.code))
 
     async def _take_in(self) -> None:
         while self._closing is None:
@@ -226,9 +134,7 @@ class Hearing:
 
     async def _hold(self) -> None:
         """Read nothing while the client is ahead of us, or takes nothing: the network pushes back."""
-        if self._paused_until is not None:
-            until, self._paused_until = self._paused_until, None
-            await asyncio.sleep(max(0.0, until - self._shared.now()))
+        await self._pause()
         await self._outbox.room()
         if self._recognition is not None:
             await self._recognition.caught_up()
@@ -247,7 +153,7 @@ class Hearing:
         self._input(event)
 
     def _input(self, event: Input) -> None:
-        now = self._shared.now()
+        now = self._now()
         for action in self._session.receive(event, now):
             if type(action) is Audio:
                 self._hear(action.data, now)
@@ -294,7 +200,7 @@ class Hearing:
                 self._shared.fleet,
                 self._scheduler,
                 self._config,
-                Owner(self._spawn, self._tell, self._finished, self.fail),
+                Owner(self._spawn, self._tell, self._goodbye, self.fail),
                 partial_interval_s=self._shared.partial_interval_s,
                 name=self._id,
             )
@@ -314,15 +220,7 @@ class Hearing:
             self._recognition.stop()
         else:  # nothing was ever said
             self._tell(Final("", 0.0, 0.0, 0, "", last=True))
-            self._finished()
-
-    def _finished(self) -> None:
-        """All is said, and the goodbye says whether it was us who wanted it (1012: come back, we restart)."""
-        self._session.receive(Closed(1000), self._shared.now())
-        if self._draining:
-            self._end(1012, "the server restarts", None)
-        else:
-            self._end(1000, "", None)
+            self._goodbye()
 
     # -- to the client ---------------------------------------------------------------------------
 
@@ -340,11 +238,11 @@ class Hearing:
         elif isinstance(event, Failed) and event.fatal:
             self._end(stt_ai.close_code(event.error), event.error.code.value, event.error.code)
         if self._session.state is State.STOPPING:
-            self._session.extend(self._shared.now())
+            self._session.extend(self._now())
 
     def _age(self, at: float) -> float:
         """How long ago the audio of second ``at`` came in; exact for audio that comes in at the pace of speech."""
         assert self._config is not None
         heard = self._config.audio.seconds(self._audio_bytes)
         arrived = max(self._first_audio_at, self._heard_at - max(0.0, heard - at))
-        return self._shared.now() - arrived
+        return self._now() - arrived

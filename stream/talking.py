@@ -10,9 +10,8 @@ first text a session has no speaker, no encoder and no buffer: an idle connectio
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.encode import check_format
@@ -34,14 +33,15 @@ from protocol.events import (
     Stop,
     Text,
 )
-from protocol.session import Input, Limits, Pause, Session, State
+from protocol.session import Input, Limits, Pause, State
 from protocol.speaker import Speaker, SpeakerLimits
 from stream.admission import Slot
 from stream.billing import Bill
+from stream.life import Life
 from stream.meter import Meter
 from stream.narrator import Narrator, Stage
 from stream.pacing import Pacer
-from stream.socket import Disconnected, Outbox, SendTimeout, Socket
+from stream.socket import Socket
 
 KIND = "speak"
 
@@ -65,26 +65,18 @@ class Shared:
     speaker_limits: SpeakerLimits
 
 
-class Talking:
+class Talking(Life):
     """One session of speech out, over an accepted socket."""
 
+    kind = KIND
+
     __slots__ = (
-        "_asked_at", "_bill", "_characters", "_closing", "_config", "_draining", "_group", "_id", "_narrator",
-        "_outbox", "_paused_until", "_reading", "_session", "_shared", "_slot", "_socket", "_speaker", "_stalled",
-        "_timer", "_voice", "_wake_at", "_why",
+        "_asked_at", "_characters", "_config", "_narrator", "_shared", "_speaker", "_stalled", "_voice", "_wake_at",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, name: str) -> None:
+        super().__init__(socket, slot, bill, name, now=shared.now, limits=shared.limits)
         self._shared = shared
-        self._socket = socket
-        self._slot = slot
-        self._bill = bill
-        self._id = name
-        self._session = Session(shared.now(), shared.limits)
-        self._group = asyncio.TaskGroup()
-        self._outbox = Outbox(socket, self._spawn, self._undeliverable)
-        self._reading: asyncio.Timeout | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._config: SpeakConfig | None = None
         self._characters = 0  # of text that came in
         self._voice: VoiceEntry | None = None
@@ -93,28 +85,8 @@ class Talking:
         self._stalled = False  # the transport is full
         self._wake_at: float | None = None  # when the pacer will wake us
         self._asked_at: float | None = None  # when the text came whose first sound is to come
-        self._draining = False
-        self._closing: Closed | None = None  # set once, when the session is over: how to say goodbye
-        self._why: Code | None = None
-        self._paused_until: float | None = None
 
     # -- life ------------------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Serve the client to the end; leaves nothing behind."""
-        try:
-            async with self._group:
-                self._arm()
-                try:
-                    await self._read()
-                finally:
-                    self._release()
-                await self._outbox.flush()  # each send has its deadline
-                if self._closing is not None and self._outbox.broken is None:
-                    await self._socket.close(self._closing.code, self._closing.reason)
-        finally:
-            await self._bill.settle(self._speaker.characters_said if self._speaker is not None else 0)
-            self._report()
 
     def drain(self) -> None:
         """End as if the client had said stop, sending what there is as fast as it is made: the server is going down."""
@@ -128,26 +100,17 @@ class Talking:
             self._input(Stop())
         self._push()
 
-    def fail(self, error: VoiceError) -> None:
-        """End with an error that the client is told."""
-        self._input(Failed(error))
-
     def _end(self, code: int, reason: str, why: Code | None) -> None:
-        """The session is over: stop reading, and say goodbye when all is delivered."""
         if self._closing is None:
-            self._closing = Closed(code, reason)
-            self._why = why
-            if self._narrator is not None:
-                self._narrator.silence()
-            if self._reading is not None:
-                self._reading.reschedule(asyncio.get_running_loop().time())
+            self._silence()
+        super()._end(code, reason, why)
 
-    def _release(self) -> None:
-        """Give back what others could use, before the last bytes are on their way."""
-        if self._timer is not None:
-            self._timer.cancel()
+    def _silence(self) -> None:
         if self._narrator is not None:
             self._narrator.silence()
+
+    def _used(self) -> float:
+        return self._speaker.characters_said if self._speaker is not None else 0
 
     def _report(self) -> None:
         seconds = self._speaker.sent if self._speaker is not None else 0.0
@@ -156,59 +119,12 @@ class Talking:
         facts = {"session": self._id, "audio_s": round(seconds, 3), "reason": self._why or "done"}
         _log.info("speak session ended", extra=facts)
 
-    def _spawn(self, steps: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._group.create_task(steps)
-
-    def _undeliverable(self, error: Exception) -> None:
-        if isinstance(error, SendTimeout):
-            self.fail(VoiceError(Code.SLOW_READER, str(error)))
-        else:
-            self._input(Closed(1006))
-
-    def _broke(self) -> None:
-        """Called where an exception is handled that nobody thought of."""
-        _log.exception("a speak session broke", extra={"session": self._id})
-        self.fail(VoiceError(Code.INTERNAL, "Something went wrong in the server."))
-
-    # -- the clock -------------------------------------------------------------------------------
-
-    def _arm(self) -> None:
-        deadline = self._session.next_deadline()
-        if deadline is not None:
-            delay = max(0.0, deadline - self._shared.now())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
-
     def _tick(self) -> None:
-        now = self._shared.now()
         if self._speaker is not None and not self._speaker.idle and self._session.state is not State.CLOSED:
-            self._session.extend(now)  # whoever listens need say nothing
-        try:
-            for action in self._session.tick(now):
-                self._act(action)
-        except Exception:  # noqa: BLE001 (without its timer a session would have no deadlines any more)
-            self._broke()
-        if self._closing is None:
-            self._arm()
+            self._session.extend(self._now())  # whoever listens need say nothing
+        super()._tick()
 
     # -- from the client -------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        """Take in messages until the session is over; ``_end`` interrupts a wait by the time-out."""
-        try:
-            async with asyncio.timeout(None) as self._reading:
-                try:
-                    await self._take_in()
-                finally:
-                    self._reading = None
-        except TimeoutError:
-            if self._closing is None:  # not our own
-                self._broke()
-        except Disconnected as gone:
-            self._input(Closed(gone.code))
-        except VoiceError as error:
-            self.fail(error)
-        except Exception:  # noqa: BLE001 (a bug must end one session, with an error, not the server)
-            self._broke()
 
     async def _take_in(self) -> None:
         while self._closing is None:
@@ -221,9 +137,7 @@ class Talking:
             self._push()
             if self._speaker is not None:
                 await self._bill.book(self._speaker.characters_said)
-            if self._paused_until is not None:
-                until, self._paused_until = self._paused_until, None
-                await asyncio.sleep(max(0.0, until - self._shared.now()))
+            await self._pause()
 
     def _decoded(self, data: str | bytes) -> Sequence[Input]:
         """What a message says; nothing when it ended the session."""
@@ -241,7 +155,7 @@ class Talking:
             return (KeepAlive(),)
 
     def _input(self, event: Input) -> None:
-        for action in self._session.receive(event, self._shared.now()):
+        for action in self._session.receive(event, self._now()):
             self._act(action)
 
     def _act(self, action: Input | Pause) -> None:
@@ -271,7 +185,7 @@ class Talking:
         self._deliver(voxline.ready(Ready(self._id, self._voice.engine, self._voice.code), config))
 
     def _speak(self, event: Text | Flush | Mark | Clear | Stop) -> None:
-        now = self._shared.now()
+        now = self._now()
         if self._speaker is None:
             if isinstance(event, Stop):
                 self._finished()
@@ -307,7 +221,7 @@ class Talking:
         speaker = self._speaker
         if speaker is None or self._closing is not None:
             return
-        now = self._shared.now()
+        now = self._now()
         speaker.tick(now)
         burst = BURST if self._paced and not self._draining else math.inf
         while self._outbox.empty and burst and (outcome := speaker.take(now)) is not None:
@@ -352,16 +266,9 @@ class Talking:
 
     def _woken(self) -> None:
         self._wake_at = None
-        try:
+        with self._care():
             self._push()
-        except Exception:  # noqa: BLE001 (logged there)
-            self._broke()
 
     def _finished(self) -> None:
-        """All is said, and the goodbye says whether it was us who wanted it (1012: come back, we restart)."""
         self._deliver(voxline.final())
-        self._session.receive(Closed(1000), self._shared.now())
-        if self._draining:
-            self._end(1012, "the server restarts", None)
-        else:
-            self._end(1000, "", None)
+        self._goodbye()
