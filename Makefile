@@ -37,6 +37,7 @@ $(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@echo "Adding what the tests need ..."
 	@$(PIP) install -q -r requirements-dev.lock
+	@$(PIP) install -q --no-deps omnivoice==0.2.1
 	@touch $@
 
 serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:8000 (PORT=9000 changes that)
