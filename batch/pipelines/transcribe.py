@@ -51,9 +51,7 @@ async def run(work: Transcribing, context: JobContext, tools: Tools) -> Produced
     )
 
 
-async def _find(
-    recording: Recording, work: Transcribing, tools: Tools, tell: Callable[[float], None]
-) -> list[Stretch]:
+async def _find(recording: Recording, work: Transcribing, tools: Tools, tell: Callable[[float], None]) -> list[Stretch]:
     if not work.vad_filter:
         return await asyncio.to_thread(lambda: list(recording.quiet_cuts()))
     async with tools.fleet.batch_detector().borrow() as detector:

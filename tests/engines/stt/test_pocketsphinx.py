@@ -53,10 +53,7 @@ def test_a_final_equals_a_pass_over_the_whole_whatever_was_asked_before(
 
 
 def test_partials_grow(engine: PocketSphinx, long: bytes) -> None:
-    seen = [
-        engine.recognize([Decode(long[:end], stream="grow", final=False)])[0].text
-        for end in (SECOND, len(long))
-    ]
+    seen = [engine.recognize([Decode(long[:end], stream="grow", final=False)])[0].text for end in (SECOND, len(long))]
     assert len(seen[-1].split()) > len(seen[0].split()) > 0
     engine.recognize([Decode(long, stream="grow")])
 
