@@ -7,7 +7,7 @@ settings and better defaults reach servers whose admin changed something else. 0
 import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy import select, text, update
@@ -71,14 +71,14 @@ class SttV2(_Model):
     """What a v2 transcription does where the request does not say (A46, A52)."""
 
     model: str = "auto"
-    compute_type: str = "int8"
+    compute_type: Literal["", "int8", "int8_float16", "float16", "bfloat16", "float32"] = ""  # "" = as the server's own
     beam_size: int = Field(default=5, ge=1, le=20)
     vad_filter: bool = True
     vad_threshold: float = Field(default=0.5, ge=0, le=1)
     temperature: float = Field(default=0.0, ge=0, le=1)
     initial_prompt: str = Field(default="", max_length=1000)
     word_timestamps: bool = True
-    idle_unload_s: int = Field(default=0, ge=0)  # a model unused for so long is unloaded; 0 = never
+    idle_unload_s: int = Field(default=60, ge=0)  # a batch model unused for so long is unloaded; 0 = never
 
 
 _PLANS = {

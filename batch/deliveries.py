@@ -21,7 +21,7 @@ SCHEDULE = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 
 _JITTER = 0.1
 _AT_ONCE, _PER_USER = 16, 2
-_POLL_S = 1.0
+POLL_S = 1.0
 _SUCCESS, _GONE = range(200, 300), 410
 
 
@@ -37,7 +37,9 @@ class Deliveries:
         *,
         now: Callable[[], float],
         chance: Callable[[], float] = random.random,
+        poll_s: float = POLL_S,
     ) -> None:
+        self._poll_s = poll_s
         self._outbox = outbox
         self._secrets = secrets
         self._sender = sender
@@ -55,7 +57,7 @@ class Deliveries:
                     for sent in await self._take():
                         self._active[sent.id] = sent.user_id
                         attempts.create_task(self._deliver(sent, ear))
-                    await ear.wait(_POLL_S)
+                    await ear.wait(self._poll_s)
 
     def stop(self) -> None:
         """Begin no more attempts."""

@@ -14,7 +14,7 @@ from protocol.errors import VoiceError
 
 log = logging.getLogger("voxline.batch.worker")
 
-_POLL_S = 1.0  # hints may be lost
+POLL_S = 1.0  # hints may be lost
 _PAUSE_S = 2.0  # after an attempt that failed through no fault of its job
 _SPARE = 2  # hands beyond ``concurrency``, for jobs that somebody waits for: they must not wait for a film's subtitles
 
@@ -31,13 +31,16 @@ class Doing:
 class Worker:
     """``name`` is for people: which process has a job. ``run`` it; ``drain`` ends that."""
 
-    def __init__(self, bench: Bench, dispatch: Dispatch, *, name: str, concurrency: int) -> None:
+    def __init__(
+        self, bench: Bench, dispatch: Dispatch, *, name: str, concurrency: int, poll_s: float = POLL_S
+    ) -> None:
         self.done = 0
         self.failed = 0
         self._bench = bench
         self._dispatch = dispatch
         self._name = name
         self._concurrency = concurrency
+        self._poll_s = poll_s
         self._active: dict[Attempt, asyncio.Task[None]] = {}
         self._stopping = False
         self._pause_until = 0.0
@@ -58,7 +61,7 @@ class Worker:
                             await attempt.give_back()
                             break
                         self._active[attempt] = attempts.create_task(self._attend(attempt, ear))
-                    await ear.wait(_POLL_S)
+                    await ear.wait(self._poll_s)
 
     async def drain(self, soft_s: float) -> None:
         """Take no more; give what is under way ``soft_s`` seconds, and the rest back. May be called again with less."""

@@ -42,6 +42,7 @@ class BatchLanes:
         idle_s: float = IDLE_S,
     ) -> None:
         self.idle_s = idle_s  # how long an engine nobody uses is kept; may be changed at any time
+        self.compute_type = ""  # of recognisers started from now on; "" = as their options say
         self.hosts: set[EngineHost] = set()  # the processes that are there now
         self._observer: Observer = observer or Unobserved()
         self._now = now
@@ -61,7 +62,7 @@ class BatchLanes:
         """Lends a recogniser as ``live`` is one."""
         if _serves_both(spec):
             return Standing(live)
-        return self._lane(lambda: self._scheduler(_nice(spec)))
+        return self._lane(lambda: self._scheduler(self._recognizing(spec)))
 
     def transcriber(self, spec: EngineSpec) -> OnDemand[Scheduler]:
         """Lends a recogniser that nobody can speak to live."""
@@ -78,6 +79,11 @@ class BatchLanes:
         if live is not None and _serves_both(spec):
             return Standing(live)
         return self._lane(lambda: self._started(_nice(spec)))
+
+    def _recognizing(self, spec: EngineSpec) -> EngineSpec:
+        nice = _nice(spec)
+        chosen = self.compute_type and "compute_type" in spec.options
+        return nice.with_options(compute_type=self.compute_type) if chosen else nice
 
     def _lane(self, make: Callable[[], Any]) -> OnDemand[Any]:
         lane: OnDemand[Any] = OnDemand(make, lambda: self.idle_s)

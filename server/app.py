@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from accounts.limits import Throttle
-from accounts.tabs import Tabs
 from batch.service import Service
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
@@ -35,6 +34,7 @@ from server.routes import INTERNAL, PROBE_PATHS, Parts, error_response, http_rou
 from server.settings import Settings
 from server.workshop import Workshop, open_workshop
 from stream.admission import Admission, Caller, Limits, identify
+from stream.billing import Lines, settling
 from stream.listen import Listening
 from stream.meter import Meter
 from stream.realtime import Realtime
@@ -46,6 +46,7 @@ log = logging.getLogger("voxline.app")
 LISTEN_PATHS = ("/v1/stream", "/c/v1/stream")
 SPEAK_PATHS = ("/v1/stream/tts",)
 _ENGINES_STOP_S = 5.0
+_POLL_S = 3.0  # how often a server looks for jobs and webhooks of others; its own need no looking
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,36 +149,40 @@ class App:
                     ready=lambda: fleet.ready and not self._draining,
                 )
                 async with (
-                    open_workshop(settings, accounts, fleet, catalogue, jobs=settings.workers) as shop,
+                    open_workshop(
+                        settings, accounts, fleet, catalogue, jobs=settings.workers, poll_s=_POLL_S
+                    ) as shop,
                     open_tabs(accounts, new_id=_new_id) as tabs,
                 ):
+                    lines = Lines(tabs, now=time.monotonic)
                     figures = BatchFigures(shop, meter.registry)
-                    yield self._assemble(replace(parts, figures=figures.update), accounts, shop, tabs)
+                    async with settling(lines):
+                        yield self._assemble(replace(parts, figures=figures.update), accounts, shop, lines)
             finally:
                 watch.stop()
                 async with asyncio.timeout(_ENGINES_STOP_S):
                     await fleet.aclose()
 
-    def _assemble(self, parts: Parts, accounts: Accounts, shop: Workshop, tabs: Tabs) -> Running:
+    def _assemble(self, parts: Parts, accounts: Accounts, shop: Workshop, lines: Lines) -> Running:
         settings, now, new_id = self.settings, time.monotonic, _new_id
         session = SessionLimits(
             first_message=settings.first_message_timeout, idle=settings.idle_timeout, session=settings.session_seconds
         )
         listening = Listening(
-            parts.fleet, self._admission(settings.sessions), parts.meter, tabs, now=now, new_id=new_id, limits=session
+            parts.fleet, self._admission(settings.sessions), parts.meter, lines, now=now, new_id=new_id, limits=session
         )
         speaking = Speaking(
             parts.fleet,
             parts.catalogue,
             self._admission(settings.sessions),
             parts.meter,
-            tabs,
+            lines,
             now=now,
             new_id=new_id,
             limits=session,
         )
         calls = Admission(Limits(0, settings.calls_per_key, 0, 0, 0), now=now)
-        realtime = Realtime(parts.fleet, parts.catalogue, calls, parts.meter, self.authenticate, tabs, now=now)
+        realtime = Realtime(parts.fleet, parts.catalogue, calls, parts.meter, self.authenticate, lines, now=now)
         routes, site, service = _batch_routes(parts, accounts, shop)
         http = http_routes(parts, realtime, routes, site.missing)
         return Running(parts, accounts, shop, service, listening, speaking, http)

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from accounts.policy import Policies
 from engines import models, registry
 from engines.base import Task
+from engines.fleet import Fleet
 from engines.models import Format
 from engines.registry import EngineSpec
 from engines.separation import checkpoints
@@ -19,6 +21,7 @@ DEMUCS = "demucs"
 _BEST_DEMUCS = "htdemucs"  # of pulled ones, when none is named
 # On a CPU no larger model than this keeps up with live speech; one that is named in the settings runs whatever it is.
 _LARGEST_ON_CPU = {Format.CTRANSLATE2: "small", Format.TRANSFORMERS: "whisper-small"}
+_NEVER_S = 30 * 86_400.0  # what keeps a model loaded for good
 
 
 def choose_engines(settings: Settings) -> list[EngineSpec]:
@@ -152,3 +155,10 @@ def _name(directory: Path) -> str:
     resolved = directory.resolve()
     generic = resolved.name in ("model", "models", "ctranslate2", "ctranslate2-int8", "transformers")
     return resolved.parent.name if generic else resolved.name
+
+
+async def tune_batch_models(fleet: Fleet, policies: Policies) -> None:
+    """What an admin set of the models of batch work (A52), for those that are started from now on."""
+    chosen = (await policies.current()).stt_v2
+    fleet.lanes.idle_s = chosen.idle_unload_s or _NEVER_S
+    fleet.lanes.compute_type = chosen.compute_type

@@ -9,9 +9,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from accounts.limits import RateLimiter
@@ -30,16 +31,18 @@ from batch.sweeper import Chore, Sweeper, look_for_lost_workers
 from batch.uploads import Uploads
 from batch.watcher import Watcher
 from batch.webhooks import Sender
-from batch.worker import Worker
+from batch.worker import POLL_S, Worker
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from engines.media.readers import Readers
 from server.accounts import Accounts
 from server.api import vbee_batch
+from server.engines import tune_batch_models
 from server.settings import Settings
 
 _LOOKS_A_LEASE = 5
 _SWEEP_S = 300.0
+_TUNE_S = 5.0
 _ENDING_S = 3.0
 
 # How each kind of work is done, and how the names of its files begin (A26).
@@ -75,9 +78,12 @@ class Workshop:
 
 @asynccontextmanager
 async def open_workshop(
-    settings: Settings, accounts: Accounts, fleet: Fleet, catalogue: Catalogue, *, jobs: int
+    settings: Settings, accounts: Accounts, fleet: Fleet, catalogue: Catalogue, *, jobs: int, poll_s: float = POLL_S
 ) -> AsyncIterator[Workshop]:
-    """The batch half over these accounts and engines, doing up to ``jobs`` jobs at once until the block ends."""
+    """The batch half over these accounts and engines, doing up to ``jobs`` jobs at once until the block ends.
+
+    What this process is asked for it does at once; ``poll_s`` is how often it looks for what others were asked.
+    """
     store, now, tick = accounts.store, time.time, time.monotonic
     files, choice = settings.data / "files", secrets.choice
     callbacks = Callbacks({vbee_batch.DIALECT: vbee_batch.callback_body})
@@ -109,11 +115,13 @@ async def open_workshop(
                 rates=rates,
                 webhook_secrets=webhook_secrets,
                 outbox=outbox,
-                deliveries=Deliveries(outbox, webhook_secrets, sender, dispatch, now=now),
-                worker=Worker(bench, dispatch, name=_name(), concurrency=jobs) if jobs else None,
+                deliveries=Deliveries(outbox, webhook_secrets, sender, dispatch, now=now, poll_s=poll_s),
+                worker=Worker(bench, dispatch, name=_name(), concurrency=jobs, poll_s=poll_s) if jobs else None,
             )
             watcher = Watcher(queue, lease_s=settings.lease_seconds, tick=tick)
-            async with _running(shop, _chores(shop, watcher, settings.lease_seconds)):
+            tune = partial(tune_batch_models, fleet, accounts.policies)
+            sweeper = _chores(shop, watcher, tune, settings.lease_seconds)
+            async with _running(shop, sweeper):
                 yield shop
     finally:
         await readers.aclose()
@@ -139,13 +147,14 @@ async def _running(shop: Workshop, sweeper: Sweeper) -> AsyncIterator[None]:
                 task.cancel()
 
 
-def _chores(shop: Workshop, watcher: Watcher, lease_s: float) -> Sweeper:
+def _chores(shop: Workshop, watcher: Watcher, tune: Callable[[], Awaitable[None]], lease_s: float) -> Sweeper:
     async def look() -> None:
         await look_for_lost_workers(watcher, shop.dispatch)
 
     return Sweeper(
         [
             Chore("lost workers", lease_s / _LOOKS_A_LEASE, look),
+            Chore("models of batch work", _TUNE_S, tune),
             Chore("expired files", _SWEEP_S, shop.artifacts.sweep),
             Chore("unneeded uploads", _SWEEP_S, shop.uploads.sweep),
         ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from accounts.tabs import Tabs
 from engines.fleet import Fleet
 from engines.scheduler import Scheduler
 from protocol.dialects import stt_ai
@@ -10,7 +9,7 @@ from protocol.errors import VoiceError
 from protocol.pricing import Route
 from protocol.session import LIMITS, Limits
 from stream.admission import Admission, Caller, Slot
-from stream.billing import Bill
+from stream.billing import Bill, Lines
 from stream.hearing import KIND, Hearing, Shared
 from stream.meter import Meter
 from stream.service import Service
@@ -25,7 +24,7 @@ class Listening(Service[Hearing]):
         fleet: Fleet,
         admission: Admission,
         meter: Meter,
-        tabs: Tabs,
+        lines: Lines,
         *,
         now: Callable[[], float],
         new_id: Callable[[], str],
@@ -37,7 +36,7 @@ class Listening(Service[Hearing]):
         self._new_id = new_id
         self._shared = Shared(fleet, meter, now, limits, partial_interval_s)
         self._admission = admission
-        self._tabs = tabs
+        self._lines = lines
 
     def check(self, address: str) -> None:
         """Raise what would be refused whoever the caller is, so that nobody is asked for a token in vain."""
@@ -52,7 +51,7 @@ class Listening(Service[Hearing]):
         except VoiceError as error:
             await self.refuse(socket, error)
             return
-        bill = Bill(self._tabs, caller, Route.LIVE_LISTEN)
+        bill = Bill(self._lines, caller, Route.LIVE_LISTEN)
         await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, bill, admitted, self._new_id()))
 
     def _enter(self, caller: Caller, address: str) -> tuple[Slot, Scheduler]:

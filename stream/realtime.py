@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
-from accounts.tabs import Tabs
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.encode import mp3_bitrates, mp3_rates
 from engines.fleet import Fleet
@@ -30,7 +29,7 @@ from protocol.route import Owner, choose
 from protocol.speaker import GAPS
 from protocol.spoken_form import spoken_form
 from stream.admission import Admission, Authenticate, Caller
-from stream.billing import Bill
+from stream.billing import Bill, Lines
 from stream.exchange import Exchange
 from stream.meter import Meter
 from stream.rendering import Rendering
@@ -77,7 +76,7 @@ class Realtime:
         admission: Admission,
         meter: Meter,
         authenticate: Authenticate,
-        tabs: Tabs,
+        lines: Lines,
         *,
         now: Callable[[], float],
         limits: CallLimits = LIMITS,
@@ -87,7 +86,7 @@ class Realtime:
         self._admission = admission
         self._meter = meter
         self._authenticate = authenticate
-        self._tabs = tabs
+        self._lines = lines
         self._now = now
         self._limits = limits
         self._pool = ThreadPoolExecutor(ENCODERS, "encode")
@@ -134,7 +133,7 @@ class Realtime:
         await exchange.reply(_error_reply(whose, error))
 
     async def _call(self, exchange: Exchange, caller: Caller, plan: Plan) -> None:
-        asked_at, bill, delivered = self._now(), Bill(self._tabs, caller, Route.VBEE_REALTIME), False
+        asked_at, bill, delivered = self._now(), Bill(self._lines, caller, Route.VBEE_REALTIME), False
         with self._admission.enter(caller, exchange.address), self._meter.session(KIND):
             try:
                 async with asyncio.TaskGroup() as group:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from accounts.tabs import Tabs
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from protocol.dialects import voxline
@@ -12,7 +11,7 @@ from protocol.session import LIMITS, Limits
 from protocol.speaker import LIMITS as SPEAKER_LIMITS
 from protocol.speaker import SpeakerLimits
 from stream.admission import Admission, Caller
-from stream.billing import Bill
+from stream.billing import Bill, Lines
 from stream.meter import Meter
 from stream.pacing import Pacer
 from stream.service import Service
@@ -29,7 +28,7 @@ class Speaking(Service[Talking]):
         catalogue: Catalogue,
         admission: Admission,
         meter: Meter,
-        tabs: Tabs,
+        lines: Lines,
         *,
         now: Callable[[], float],
         new_id: Callable[[], str],
@@ -40,7 +39,7 @@ class Speaking(Service[Talking]):
         self._new_id = new_id
         self._shared = Shared(fleet, catalogue, meter, Pacer(now=now), now, limits, speaker_limits)
         self._admission = admission
-        self._tabs = tabs
+        self._lines = lines
 
     def check(self, address: str) -> None:
         """Raise what would be refused whoever the caller is, so that nobody is asked for a token in vain."""
@@ -55,5 +54,5 @@ class Speaking(Service[Talking]):
         except VoiceError as error:
             await self.refuse(socket, error)
             return
-        bill = Bill(self._tabs, caller, Route.LIVE_SPEAK)
+        bill = Bill(self._lines, caller, Route.LIVE_SPEAK)
         await self._run(socket, slot, lambda: Talking(self._shared, socket, slot, bill, self._new_id()))

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from accounts.policy import Plan, Policy
 from protocol.pricing import Rounding, source
 
+_TYPES = ("int8", "int8_float16", "float16", "bfloat16", "float32")
+_COMPUTE = [("", "the server's own"), *((one, one) for one in _TYPES)]
 PRICES, PLANS, STT = "prices", "plans", "stt"
 TITLES = {PRICES: "Prices", PLANS: "Plans and caps", STT: "Speech to text v2"}
 
@@ -111,7 +113,7 @@ def _stt(policy: Policy) -> list[FormGroup]:
     yes_no = [("true", "yes"), ("false", "no")]
     rows = [
         FormField("stt_v2/model", "Model", chosen.model, "text", hint="“auto”, or the name of an installed one"),
-        FormField("stt_v2/compute_type", "Compute type", chosen.compute_type, "text", hint="int8, float16 …"),
+        FormField("stt_v2/compute_type", "Compute type", chosen.compute_type, options=_COMPUTE),
         FormField("stt_v2/beam_size", "Beam size", str(chosen.beam_size), hint="1 is fastest", extra='min="1"'),
         FormField("stt_v2/vad_filter", "Leave silence out", _yes(chosen.vad_filter), options=yes_no),
         FormField("stt_v2/vad_threshold", "Speech threshold", f"{chosen.vad_threshold:g}", extra='step="any"'),

@@ -42,6 +42,16 @@ def batch_pid(fleet: Fleet) -> int:
     return host.pid
 
 
+async def test_an_admin_may_have_it_compute_in_another_type() -> None:
+    """A52: for recognisers that are started from then on, and none that knows no such choice."""
+    for spec, expected in ((EARS.with_options(compute_type="int8"), "float32"), (EARS, None)):
+        async with running(spec) as fleet:
+            fleet.lanes.compute_type = "float32"
+            async with fleet.batch_recognizer("en").borrow():
+                (host,) = fleet.lanes.hosts
+                assert host.spec.options.get("compute_type") == expected
+
+
 async def test_a_recogniser_of_its_own_for_as_long_as_it_is_used() -> None:
     async with running(EARS) as fleet:
         assert len(fleet.pids()) == 1

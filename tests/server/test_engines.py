@@ -1,13 +1,26 @@
 """Which engines a server starts, by its settings and by what is installed."""
 
+import time
 from pathlib import Path
 
 import pytest
 
+from accounts.policy import Policies
+from accounts.store import Store
 from engines.base import Task
+from engines.fleet import Fleet
 from engines.models import Format
 from protocol.errors import Code, VoiceError
-from server.engines import ESPEAK, SPHINX, TRANSFORMERS, WHISPER, choose_engines, find_model, models_root
+from server.engines import (
+    ESPEAK,
+    SPHINX,
+    TRANSFORMERS,
+    WHISPER,
+    choose_engines,
+    find_model,
+    models_root,
+    tune_batch_models,
+)
 from server.settings import Settings
 
 
@@ -109,3 +122,15 @@ def test_a_model_of_one_format_is_not_run_by_the_engine_of_the_other(tmp_path: P
     assert {spec.name: spec for spec in choose_engines(settings)}[TRANSFORMERS].options["model"] == "mine"
     with pytest.raises(VoiceError, match="whisper-tiny"):
         choose_engines(Settings(data=tmp_path, transformers_model="whisper-tiny"))
+
+
+async def test_what_an_admin_sets_of_batch_models_is_in_force_while_the_server_runs(store: Store) -> None:
+    """A52: lazy unload and the compute type; taken back, the server's own hold again."""
+    policies, fleet = Policies(store, now=time.time, tick=time.monotonic), Fleet([])
+    await policies.change({"stt_v2": {"idle_unload_s": 5, "compute_type": "float32"}})
+    await tune_batch_models(fleet, policies)
+    assert (fleet.lanes.idle_s, fleet.lanes.compute_type) == (5, "float32")
+    await policies.change({"stt_v2": {"idle_unload_s": 0, "compute_type": None}})
+    await tune_batch_models(fleet, policies)
+    assert fleet.lanes.idle_s > 86_400
+    assert fleet.lanes.compute_type == ""

@@ -28,6 +28,7 @@ from protocol.requests import Decode, Hypothesis, Priority
 from protocol.session import LIMITS, Limits
 from stream.admission import Admission, Caller, identify
 from stream.admission import Limits as Slots
+from stream.billing import Lines, settling
 from stream.listen import Listening
 from stream.meter import Meter
 from stream.socket import Receive, Scope, Send, Socket
@@ -149,9 +150,9 @@ async def house(
     chosen = recogniser or Recogniser(capabilities)
     batcher = VadBatcher(loudness, now=loop.time)
     admission, meter = Admission(slots, now=loop.time), Meter(CollectorRegistry())
-    ids = count()
+    ids, lines = count(), Lines(purse or Purse(), now=loop.time, idle_s=0)
     listening = Listening(
-        fleet or cast(Fleet, ScriptedFleet(chosen, batcher)), admission, meter, purse or Purse(), now=loop.time,
+        fleet or cast(Fleet, ScriptedFleet(chosen, batcher)), admission, meter, lines, now=loop.time,
         new_id=lambda: f"s{next(ids)}", limits=limits, partial_interval_s=partial_interval_s,
     )  # fmt: skip
 
@@ -177,7 +178,7 @@ async def house(
         run = tasks.create_task(batcher.run())
         given = {"connections_per_address": 0, **settings}
         failure: Exception | None = None
-        async with serving(app, drain=drain, **given) as served:
+        async with settling(lines), serving(app, drain=drain, **given) as served:
             try:
                 yield House(served, listening, admission, meter, chosen, batcher)
             except Exception as error:  # noqa: BLE001  (the server is to end in order when a test fails)

@@ -29,6 +29,7 @@ from protocol.speaker import LIMITS as SPEAKER_LIMITS
 from protocol.speaker import SpeakerLimits
 from stream.admission import Admission, Caller, identify
 from stream.admission import Limits as Slots
+from stream.billing import Lines, settling
 from stream.meter import Meter
 from stream.realtime import CallLimits, Realtime
 from stream.socket import Receive, Scope, Send, Socket
@@ -151,9 +152,9 @@ async def house(
     real = Fleet(specs, now=now)
     fleet = real if specs else cast(Fleet, scripted)
     admission, call_slots, meter = Admission(slots, now=now), Admission(calls, now=now), Meter(CollectorRegistry())
-    ids, tabs = count(), purse or Purse()
+    ids, lines = count(), Lines(purse or Purse(), now=now, idle_s=0)
     speaking = Speaking(
-        fleet, Catalogue.load(), admission, meter, tabs, now=now, new_id=lambda: f"s{next(ids)}", limits=limits,
+        fleet, Catalogue.load(), admission, meter, lines, now=now, new_id=lambda: f"s{next(ids)}", limits=limits,
         speaker_limits=speaker_limits,
     )  # fmt: skip
 
@@ -161,7 +162,7 @@ async def house(
         return KEYS.get(key)
 
     realtime = Realtime(
-        fleet, Catalogue.load(), call_slots, meter, authenticate, tabs, now=now, limits=call_limits or CallLimits()
+        fleet, Catalogue.load(), call_slots, meter, authenticate, lines, now=now, limits=call_limits or CallLimits()
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -186,7 +187,7 @@ async def house(
     try:
         given = {"connections_per_address": 0, **settings}
         failure: Exception | None = None
-        async with serving(app, drain=drain, **given) as served:
+        async with settling(lines), serving(app, drain=drain, **given) as served:
             try:
                 yield House(served, speaking, admission, call_slots, meter, scripted, real if specs else None)
             except Exception as error:  # noqa: BLE001 (the server is stopped in order before a failed test is told)

@@ -40,6 +40,24 @@ async def test_a_client_that_vanishes_is_booked_for_what_it_sent() -> None:
         await until(lambda: purse.booked == [1.0])
 
 
+async def test_the_sessions_of_a_user_share_one_open_bill() -> None:
+    """So that a session, or a call among many, begins without a word to the store."""
+    purse = Purse()
+    async with hearing_server.house(purse=purse) as house:
+        async with (
+            hearing_server.client(house, config={}, **ANN) as one,
+            hearing_server.client(house, config={}, **ANN) as other,
+        ):
+            for socket in (one, other):
+                await socket.send(speech(1.5))
+            await stop(one)
+            assert not purse.booked
+            await stop(other)
+        await until(lambda: bool(purse.booked))
+    assert purse.opened == [Route.LIVE_LISTEN]
+    assert purse.booked == [3.0]
+
+
 async def test_waiting_and_anonymous_sessions_have_no_bill() -> None:
     purse = Purse()
     async with hearing_server.house(purse=purse) as house:
