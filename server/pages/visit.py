@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from accounts.sessions import WebSession
 from starlette.requests import Request
 from starlette.responses import Response
 
+from accounts.sessions import WebSession
 from accounts.users import User
 from batch.forms import Form
 from protocol.errors import Code, VoiceError
