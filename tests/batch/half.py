@@ -32,7 +32,7 @@ from batch.pipelines.base import JobContext, Produced, ProducedFile, Tools
 from batch.queue import Queue
 from batch.uploads import Uploads
 from batch.watcher import Watcher
-from batch.worker import Worker
+from batch.worker import POLL_S, Worker
 from protocol.errors import Code, VoiceError
 from protocol.work import Line, Speaking, VoiceNamed
 
@@ -66,7 +66,7 @@ class Half:
     now: Callable[[], float]
     tick: Callable[[], float]
 
-    def worker(self, name: str = "worker", concurrency: int = 2) -> Worker:
+    def worker(self, name: str = "worker", concurrency: int = 2, poll_s: float = POLL_S) -> Worker:
         """Somebody to do jobs by their scripts."""
         bench = Bench(
             queue=self.queue,
@@ -78,7 +78,7 @@ class Half:
             lease_s=self.lease_s,
             tick=self.tick,
         )
-        return Worker(bench, self.dispatch, name=name, concurrency=concurrency)
+        return Worker(bench, self.dispatch, name=name, concurrency=concurrency, poll_s=poll_s)
 
     async def _scripted(self, work: Speaking, context: JobContext, tools: Tools) -> Produced:
         script = words(work)

@@ -122,9 +122,8 @@ async def test_a_bug_in_a_pipeline_fails_its_job_and_tells_the_user_nothing_of_i
 
 async def test_engines_that_are_busy_are_no_failure_of_the_job(half: Half, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batch.worker._PAUSE_S", 0.02)
-    monkeypatch.setattr("batch.worker._POLL_S", 0.05)
     user, script = await half.user(), "fail=busy fails=5"
-    async with working(half.worker()):
+    async with working(half.worker(poll_s=0.05)):
         job = await half.submit(user, script)
         done = await finished(half, user, job)
     assert done.status is Status.COMPLETED and done.attempt == 6 and done.failures == 0

@@ -24,12 +24,12 @@ from typing import Any
 
 from sqlalchemy import event
 
-from batch import worker as worker_module
 from batch.attempt import Attempt
 from batch.sweeper import Chore, Sweeper, look_for_lost_workers
 from batch.worker import Worker
 from tests.batch.half import Half, open_half
 
+_POLL_S = 0.1  # as much faster than usual as the lease is shorter
 LONGEST_S = 5.0  # who finds no occasion to die as planned dies then
 
 
@@ -67,7 +67,7 @@ class Mortal:
         """Work until it dies or is told to stop."""
         orders = self._orders
         async with open_half(orders.url, orders.directory, lease_s=orders.lease_s, redis_url=orders.redis_url) as half:
-            worker = self._worker = half.worker(f"worker {self._number}", orders.concurrency)
+            worker = self._worker = half.worker(f"worker {self._number}", orders.concurrency, _POLL_S)
             self._keep_journal()
             if self._dies:
                 self._plan(half)
@@ -190,7 +190,6 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=2)
     parser.add_argument("--seed", type=int, required=True)
     logging.basicConfig(level=logging.ERROR)
-    worker_module._POLL_S = 0.1  # as much faster than usual as the lease is shorter
     keep(Orders(**vars(parser.parse_args())))
 
 
