@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from accounts.store import Store, StoreError, open_store
 from protocol.errors import Code, VoiceError
 from tests.databases import Postgres, in_thread, postgres_only, sqlite_only
+from tests.server.serving import until
 
 _INSERT = text(
     "INSERT INTO user_account (email, name, role, state, plan, limits, created_at) "
@@ -192,8 +194,10 @@ async def test_a_start_that_is_cancelled_leaves_nothing_open(tmp_path: Path, mon
         raise asyncio.CancelledError
 
     monkeypatch.setattr("accounts.store.bring_up_to_date", cancelled)
+    before = set(threading.enumerate())
     with pytest.raises(asyncio.CancelledError):
         await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db")
+    await until(lambda: set(threading.enumerate()) <= before)
 
 
 async def test_a_connection_that_breaks_in_the_middle_is_a_typed_error(store: Store) -> None:
