@@ -6,6 +6,7 @@ callback that brings the news. ``Hearing`` and ``Talking`` say what is done with
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from stream.socket import Disconnected, Outbox, SendTimeout, Socket
 _log = logging.getLogger(__name__)
 
 
-class Life:
+class Life(ABC):
     """One client over an accepted socket, from its configuration to the goodbye."""
 
     kind: ClassVar[str]
@@ -50,29 +51,29 @@ class Life:
 
     # -- what each kind says -----------------------------------------------------------------------
 
+    @abstractmethod
     async def _take_in(self) -> None:
         """Take in messages while the session is not over."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _input(self, event: Input) -> None:
         """Give the session machine an event, and carry out what follows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _act(self, action: Input | Pause) -> None:
         """Carry out one action of the session machine."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _silence(self) -> None:
         """Ask nothing more of the engines."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _used(self) -> float:
         """How much was used, in the unit of the bill."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _report(self) -> None:
         """Tell the meter and the log how it was."""
-        raise NotImplementedError
 
     # -- from the first message to the last ---------------------------------------------------------
 
