@@ -230,4 +230,6 @@ def _outcome(produced: Produced, made: Sequence[Artifact]) -> Outcome:
         text=produced.text,
         language=produced.language,
         segments=produced.segments,
+        speakers=produced.speakers,
+        note=produced.note,
     )

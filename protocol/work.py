@@ -107,6 +107,9 @@ class Dubbing(_Model):
     delivery: Delivery = Delivery(format="mp3")
 
 
+MOST_SPEAKERS = 20  # that are told apart in a recording
+
+
 class Transcribing(_Model):
     """A recording to text with times (A34-A52)."""
 
@@ -121,8 +124,12 @@ class Transcribing(_Model):
     temperature: float = 0.0
     vad_filter: bool = True
     vad_threshold: float = 0.5
-    words: bool = True
+    words: bool = True  # have the times of words found out, to cut segments and cues by
+    keep_words: bool = False  # and keep them in the outcome, each with its times and how sure the engine is of it
     formats: tuple[Literal["srt", "vtt", "txt", "json"], ...] = ("srt",)
+    diarize: bool = False  # say who speaks when
+    speakers: Annotated[int, Field(ge=0, le=MOST_SPEAKERS)] = 0  # how many there are; 0: find out
+    must_diarize: bool = True  # False: where nothing here tells speakers apart, the text alone will do
 
 
 class Separating(_Model):
@@ -159,12 +166,24 @@ class Made(_Model):
     size: int  # bytes
 
 
+class SegmentWord(_Model):
+    """A word of a transcript; ``confidence`` is how sure the engine is of it, 0 to 1."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float
+
+
 class Segment(_Model):
     """A stretch of a transcript."""
 
     start: float
     end: float
     text: str
+    speaker: int | None = None  # who, counted from 0 in the order they first speak; None: nobody tried to find out
+    confidence: float | None = None  # how sure the engine is of the text, 0 to 1; None: it does not say
+    words: tuple[SegmentWord, ...] = ()  # if they were to be kept, and the engine knows them
 
 
 class Outcome(_Model):
@@ -176,6 +195,8 @@ class Outcome(_Model):
     text: str = ""
     language: str = ""  # ISO 639-1
     segments: tuple[Segment, ...] = ()
+    speakers: int = 0  # how many were told apart; 0: nobody tried
+    note: str = ""  # what a person should know of how it was done ("speakers were not told apart: ...")
 
     def file(self, role: str) -> Made | None:
         """The file of that role, if one was made."""

@@ -47,6 +47,8 @@ class Produced:
     text: str = ""
     language: str = ""  # ISO 639-1
     segments: tuple[Segment, ...] = ()
+    speakers: int = 0
+    note: str = ""
 
 
 class SavedVoice(Protocol):

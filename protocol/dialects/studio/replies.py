@@ -222,7 +222,7 @@ def _text(job: JobView, outcome: Outcome) -> Body:
     body |= {f"{role}_url": _url(outcome.file(role)) for role in ("srt", "vtt", "txt")}
     body["duration_secs"] = _seconds(job, outcome)
     if job.details.get("output_format") == "json":
-        body["segments"] = [one.model_dump() for one in outcome.segments]
+        body["segments"] = [one.model_dump(include={"start", "end", "text"}) for one in outcome.segments]
     return body
 
 
