@@ -1,8 +1,9 @@
 """Live sessions pay as they go: credits for a minute are held ahead, whole units booked, and the end settled.
 
 A session has one open hold. When it is used up (or, unless the user is nearly out of credits, half used up) one
-transaction captures what was booked, frees the rest and holds the next minute; so a session costs a transaction a
-minute, and every frame in between a comparison. Charges are differences of the price of the total, so roundings never
+transaction captures what was booked, frees the rest and holds the next minute, at the pace at which the last hold was
+used up; so a session costs a transaction a minute, and every frame in between a comparison. Half used up is renewed
+beside the session, which does not wait for it. Charges are differences of the price of the total, so roundings never
 add up. Every few seconds a server raises the beats of all its sessions and notes what they have booked, in one
 transaction; where a beat stands still, another server settles the session at what was noted (``reap``).
 """
@@ -28,6 +29,10 @@ from protocol.stillness import Stillness
 _log = logging.getLogger(__name__)
 
 AHEAD = {Unit.SECONDS: 60, Unit.CHARACTERS: 900, Unit.TURNS: 1}  # a minute of speech, and its text
+_AHEAD_S = 60.0
+_BRIEFLY_S = 1.0  # a pace is not told from less
+_MOST_AHEAD = 200  # times AHEAD, however fast it goes
+_SHARE_AHEAD = 4  # of what a user has, no more than one part in so many is held beyond AHEAD: he may want other things
 BEAT_S = 10.0
 LEASE_S = 30.0
 _RETRY_AFTER_S = 5
@@ -62,6 +67,7 @@ class LiveMeter:
         self._tabs: dict[str, LiveTab] = {}
         self._stillness = Stillness[str, int](lease_s)
         self._ending = asyncio.Event()
+        self._low = asyncio.Event()  # some tab is to be extended
 
     async def open(self, user_id: int, route: Route, *, most: int = 0) -> "LiveTab":
         """Begin a session (see ``tabs.Tabs``)."""
@@ -85,7 +91,20 @@ class LiveMeter:
         return tab
 
     async def run(self) -> None:
-        """Beat and reap, until ``aclose``."""
+        """Beat, reap and hold ahead, until ``aclose``."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hold_ahead(), name="hold credits ahead")
+            await self._beat_and_reap()
+
+    async def _hold_ahead(self) -> None:
+        while not self._ending.is_set():
+            await self._low.wait()
+            self._low.clear()
+            for tab in list(self._tabs.values()):
+                if tab.low:
+                    await tab.extend()
+
+    async def _beat_and_reap(self) -> None:
         while not await self._ends_within(BEAT_S):
             try:
                 await self.beat()
@@ -136,6 +155,7 @@ class LiveMeter:
     async def aclose(self) -> None:
         """Settle whatever is still open; the process ends."""
         self._ending.set()
+        self._low.set()
         for tab in list(self._tabs.values()):
             await tab.settle()
 
@@ -145,6 +165,14 @@ class LiveMeter:
         closed = update(live_session).where(live_session.c.id == row.id)
         values = {"booked": booked, "charged": charged, "captured": charged, "closed_at": self.now()}
         await connection.execute(closed.values(values))
+
+    def tick(self) -> float:
+        """Monotonic seconds."""
+        return self._tick()
+
+    def look(self) -> None:
+        """A tab is low."""
+        self._low.set()
 
     def forget(self, tab: "LiveTab") -> None:
         """It is settled."""
@@ -162,6 +190,9 @@ class LiveTab:
         self._meter = meter
         self._allowed = allowed  # whole units there are credits held for
         self._quantity = 0.0
+        self._wanted = 0  # whole units somebody reserved, or waits for
+        self._ahead = AHEAD[price.unit]  # whole units to hold beyond what is wanted
+        self._held_at, self._held_from = meter.tick(), 0  # when there was a hold last, and what was wanted then
         self._last = False  # the user could not pay for a whole minute more
         self._turn = asyncio.Lock()
 
@@ -169,8 +200,12 @@ class LiveTab:
         """See ``tabs.Tab``."""
         if self.ending:
             raise _lost()
-        if quantity >= self._allowed + 1:
-            await self._extend(math.floor(quantity))
+        least = math.floor(quantity)
+        self._wanted = max(self._wanted, least)
+        if least > self._allowed:
+            await self._extend(least)
+        elif self.low:
+            self._meter.look()
 
     async def book(self, quantity: float) -> None:
         """See ``tabs.Tab``."""
@@ -212,30 +247,43 @@ class LiveTab:
     @property
     def low(self) -> bool:
         """Whether it is time to hold ahead."""
-        return not self._last and self._allowed - self.booked < AHEAD[self.price.unit] / 2
+        return not self._last and not self.ending and self._allowed - self._used < self._ahead / 2
 
     # -- inside ----------------------------------------------------------------------------------
 
+    @property
+    def _used(self) -> int:
+        """Whole units used, or sure to be: who may not have what he wants is told so, and it is not used."""
+        return max(self.booked, min(self._wanted, self._allowed))
+
     async def _extend(self, least: int, *, ahead: bool = False) -> None:
-        """Have ``least`` whole units allowed, better a minute more than was booked."""
-        async with self._turn:
+        """Have ``least`` whole units allowed, better a minute more than was booked or is wanted."""
+        async with self._turn:  # who comes while somebody is at it is mostly served with him
             if least <= self._allowed and not ahead:
                 return
-            booked = self.booked
-            most = max(least, booked + AHEAD[self.price.unit])
+            booked, wanted = self.booked, max(self._wanted, least)
+            now = self._meter.tick()
+            pace = (wanted - self._held_from) / max(now - self._held_at, _BRIEFLY_S)
+            base = AHEAD[self.price.unit]
+            self._ahead = min(max(base, math.ceil(pace * _AHEAD_S)), base * _MOST_AHEAD)
             async with self._meter.store.write() as connection:
                 row = await open_session(connection, self.id)
                 if row is None:
                     raise _lost()
-                allowed = await self._renew(connection, row, booked, least, most)
-            self._allowed, self._last, self.noted = allowed, allowed < most, booked
+                allowed = await self._renew(connection, row, booked, least, wanted)
+            self._last = allowed < max(least, booked + base)
+            self._allowed, self.noted = allowed, booked
+            self._held_at, self._held_from = now, wanted
 
-    async def _renew(self, connection: AsyncConnection, row: Row[Any], booked: int, least: int, most: int) -> int:
+    async def _renew(self, connection: AsyncConnection, row: Row[Any], booked: int, least: int, wanted: int) -> int:
         """Capture what was booked and hold anew: how many whole units that allows."""
         ledger, charged = self._meter.ledger, self.price.of(booked)
         await ledger.capture(connection, row.hold_id, charged - row.captured)
         available = (await ledger.lock(connection, row.user_id)).available
-        allowed = _affordable(self.price, charged, available, least=least, most=most)
+        minute, pace = max(least, booked + AHEAD[self.price.unit]), wanted + self._ahead
+        allowed = _affordable(self.price, charged, available, least=least, most=minute)
+        if pace > allowed == minute:
+            allowed = _affordable(self.price, charged, available // _SHARE_AHEAD, least=allowed, most=pace)
         subject = f"session:{self.id}:{row.beat + 1}"
         hold_id = await ledger.hold(connection, row.user_id, self.price.of(allowed) - charged, subject)
         values = {"hold_id": hold_id, "beat": row.beat + 1, "booked": booked, "charged": charged, "captured": charged}

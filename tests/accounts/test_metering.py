@@ -50,6 +50,11 @@ class Server:
         self.ledger = Ledger(Clock())
         self.meter = self.another("server-1")
 
+    async def use(self, tab: LiveTab, seconds: float) -> None:
+        """Book so much sound, when so much time has gone by."""
+        self.tick.time = max(self.tick.time, seconds)
+        await tab.book(seconds)
+
     def another(self, owner: str) -> LiveMeter:
         """The meter of another process on the same store."""
         return LiveMeter(
@@ -79,8 +84,8 @@ async def test_a_session_pays_for_the_whole_seconds_it_used(server: Server) -> N
     tab = await server.meter.open(ada, Route.LIVE_LISTEN)
     assert await server.balance(ada) == Balance(10_000 - 60 * SECOND, held=60 * SECOND)
     for hundredth in range(0, 12_345, 7):
-        await tab.book(hundredth / 100)
-    assert (await server.balance(ada)).spent == 120 * SECOND  # a minute at a time
+        await server.use(tab, hundredth / 100)
+    assert (await server.balance(ada)).spent == 121 * SECOND  # a minute ahead of what is wanted
     await tab.settle()
     assert await server.balance(ada) == Balance(10_000 - 123 * SECOND, spent=123 * SECOND)
 
@@ -111,7 +116,7 @@ async def test_roundings_do_not_add_up(server: Server) -> None:
     ada = await server.person(1_000_000)
     tab = await server.meter.open(ada, Route.LIVE_LISTEN)
     for second in range(3601):
-        await tab.book(second)
+        await server.use(tab, second)
     await tab.settle()
     assert (await server.balance(ada)).spent == 60 * UNITS // 4
 
@@ -120,7 +125,7 @@ async def test_every_second_there_are_credits_for_can_be_used(server: Server) ->
     ada = await server.person(73 * SECOND + 3)
     tab = await server.meter.open(ada, Route.LIVE_LISTEN)
     for tenth in range(740):
-        await tab.book(tenth / 10)
+        await server.use(tab, tenth / 10)
     with pytest.raises(VoiceError) as caught:
         await tab.book(74)
     assert caught.value.code is Code.INSUFFICIENT_CREDITS
@@ -281,11 +286,44 @@ async def test_sessions_of_a_dead_server_are_settled_by_another(server: Server) 
     assert await server.balance(ada) == Balance(100_000 - 107 * SECOND, spent=107 * SECOND)
     await dead[0].settle()  # it was not dead, only frozen
     with pytest.raises(VoiceError) as caught:
-        await dead[1].book(1000)
+        await dead[1].book(50_000)
     assert caught.value.code is Code.TIMEOUT
     await server.meter.beat()
     await dead[1].settle()
     assert (await server.balance(ada)).spent == 107 * SECOND
+
+
+async def test_many_who_come_at_once_wait_for_two_transactions(server: Server) -> None:
+    """A crowd on one line: who is first holds for all, at the pace at which they came."""
+    tab = await server.meter.open(await server.person(1_000_000), Route.LIVE_SPEAK)
+    await asyncio.gather(*(tab.reserve(300 * caller) for caller in range(1, 25)))
+    assert await server.holds() <= 3
+    await tab.reserve(24 * 300 + 5000)  # the pace goes on
+    assert await server.holds() <= 3
+    await tab.settle()
+
+
+async def test_what_is_held_ahead_leaves_a_user_most_of_what_he_has(server: Server) -> None:
+    ada = await server.person(100_000)
+    tab = await server.meter.open(ada, Route.LIVE_SPEAK)
+    await tab.reserve(20_000)  # in no time: a minute of that would be all he has
+    balance = await server.balance(ada)
+    assert 20_000 < balance.held <= 25_000 + 900
+    await tab.settle()
+
+
+async def test_a_half_used_hold_is_renewed_beside_the_session(server: Server) -> None:
+    ada = await server.person(100_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(server.meter.run())
+        await server.use(tab, 29)
+        await server.use(tab, 31)
+        while await server.holds() < 2:
+            await asyncio.sleep(0)
+        await server.meter.aclose()
+        await running
+    assert (await server.balance(ada)).spent == 31 * SECOND
 
 
 async def test_of_two_who_ask_at_once_the_second_finds_it_reserved(server: Server) -> None:
