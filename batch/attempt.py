@@ -230,6 +230,7 @@ def _outcome(produced: Produced, made: Sequence[Artifact]) -> Outcome:
         text=produced.text,
         language=produced.language,
         segments=produced.segments,
+        music=produced.music,
         speakers=produced.speakers,
         note=produced.note,
     )

@@ -4,6 +4,7 @@ These are kept as JSON in the store and read by workers on other machines, perha
 with a default, never renamed. ``upload`` is the name of a file that ``batch.uploads`` received; seconds are of sound.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -132,26 +133,107 @@ class Transcribing(_Model):
     must_diarize: bool = True  # False: where nothing here tells speakers apart, the text alone will do
 
 
+Stem = Literal["vocals", "instrumental", "drums", "bass", "guitar", "piano", "other"]
+
+# Into how many parts music may be taken, and which those are (D14). "other" is what the rest of the set leaves over.
+STEMS: Mapping[int, tuple[Stem, ...]] = {
+    2: ("vocals", "instrumental"),
+    4: ("vocals", "drums", "bass", "other"),
+    5: ("vocals", "drums", "bass", "piano", "other"),
+    6: ("vocals", "drums", "bass", "guitar", "piano", "other"),
+}
+
+
 class Separating(_Model):
-    """A recording to its voices and the rest (A58-A60)."""
+    """A recording to its voices and the rest (A58-A60), or to more of its parts (D14)."""
 
     kind: Literal["separate"] = "separate"
     upload: str
     seconds: float
-    stems: tuple[Literal["vocals", "instrumental"], ...] = ("vocals", "instrumental")
+    stems: tuple[Stem, ...] = ("vocals", "instrumental")
     delivery: Delivery = Delivery(format="mp3", bitrate=192)
 
 
-Work = Annotated[Speaking | Dubbing | Transcribing | Separating, Field(discriminator="kind")]
+class Enhancing(_Model):
+    """A recording made better to listen to (C16, D13). The outcome's ``note`` says what was done."""
+
+    kind: Literal["enhance"] = "enhance"
+    upload: str
+    seconds: float
+    denoise: bool = True
+    clarity: bool = False  # speech brought forward
+    super_resolution: bool = False  # 48 kHz, the upper band made up from the lower
+    strength: int = Field(2, ge=1, le=3)
+    normalize: bool = True
+    delivery: Delivery = Delivery()
+
+
+class Deechoing(_Model):
+    """A recording with less of its room in it (D15)."""
+
+    kind: Literal["deecho"] = "deecho"
+    upload: str
+    seconds: float
+    echo: bool = True  # distinct repeats
+    reverb: bool = True  # the room's decay
+    intensity: int = Field(3, ge=1, le=5)
+    delivery: Delivery = Delivery()
+
+
+class Converting(_Model):
+    """A recording in another format (D17). None: as the recording has it, or what the format does best."""
+
+    kind: Literal["convert"] = "convert"
+    upload: str
+    seconds: float
+    format: Literal["mp3", "wav", "flac", "ogg", "m4a", "aac"] = "mp3"
+    bitrate: int | None = None  # kbit/s, of mp3, m4a and aac, and ogg as near as Vorbis comes to it
+    sample_rate: int | None = None
+    channels: Literal[1, 2] | None = None
+
+
+class Analyzing(_Model):
+    """Music to its key, tempo and time signature (D16): ``Outcome.music``. No file is made."""
+
+    kind: Literal["analyze"] = "analyze"
+    upload: str
+    seconds: float
+
+
+Emotion = Literal["neutral", "happy", "sad", "aggressive", "excited"]
+
+
+class Revoicing(_Model):
+    """What somebody said, said by another voice (D10), in another mood and at another speed (D12)."""
+
+    kind: Literal["revoice"] = "revoice"
+    upload: str
+    seconds: float
+    voice: AnyVoice
+    language: str = "auto"  # of the voice, where it is not a named one
+    emotion: Emotion = "neutral"
+    speed: float = Field(1.0, ge=0.5, le=2.0)
+    delivery: Delivery = Delivery()
+
+
+Work = Annotated[
+    Speaking | Dubbing | Transcribing | Separating | Enhancing | Deechoing | Converting | Analyzing | Revoicing,
+    Field(discriminator="kind"),
+]
 WORK: TypeAdapter[Work] = TypeAdapter(Work)
 
 
 def uploads_of(work: Work) -> tuple[str, ...]:
     """The names of the uploads a piece of work needs."""
-    if isinstance(work, Transcribing | Separating):
-        return (work.upload,)
-    voices = [line.voice for line in work.lines] if isinstance(work, Speaking) else [work.voice]
-    return tuple(voice.upload for voice in voices if isinstance(voice, VoiceClone))
+    own = () if isinstance(work, Speaking | Dubbing) else (work.upload,)
+    return own + tuple(voice.upload for voice in voices_of(work) if isinstance(voice, VoiceClone))
+
+
+def voices_of(work: Work) -> tuple[AnyVoice, ...]:
+    """The voices a piece of work is to be spoken with."""
+    if isinstance(work, Speaking):
+        return tuple(line.voice for line in work.lines)
+    return (work.voice,) if isinstance(work, Dubbing | Revoicing) else ()
 
 
 # -- what came of it ---------------------------------------------------------------------------------
@@ -186,6 +268,15 @@ class Segment(_Model):
     words: tuple[SegmentWord, ...] = ()  # if they were to be kept, and the engine knows them
 
 
+class Music(_Model):
+    """What a piece of music is in (D16). ``protocol.music`` tells what goes with it."""
+
+    key: str  # "C", "F#" ...
+    scale: Literal["Major", "Minor"]
+    bpm: float
+    time_signature: str  # "4/4"
+
+
 class Outcome(_Model):
     """What a finished job has to show: its files, and for a transcript its words."""
 
@@ -196,7 +287,8 @@ class Outcome(_Model):
     language: str = ""  # ISO 639-1
     segments: tuple[Segment, ...] = ()
     speakers: int = 0  # how many were told apart; 0: nobody tried
-    note: str = ""  # what a person should know of how it was done ("speakers were not told apart: ...")
+    music: Music | None = None
+    note: str = ""  # what was done, or could not be, in words a person may be told
 
     def file(self, role: str) -> Made | None:
         """The file of that role, if one was made."""

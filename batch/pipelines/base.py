@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from protocol.requests import Priority
-from protocol.work import Dubbing, Segment, Separating, Speaking, Transcribing
+from protocol.work import Music, Segment, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Produced:
     segments: tuple[Segment, ...] = ()
     speakers: int = 0
     note: str = ""
+    music: Music | None = None
 
 
 class SavedVoice(Protocol):
@@ -106,7 +107,7 @@ class Tools:
     uploads: Uploads
 
 
-W_contra = TypeVar("W_contra", Speaking, Dubbing, Transcribing, Separating, contravariant=True)
+W_contra = TypeVar("W_contra", bound=Work, contravariant=True)
 
 
 class Pipeline(Protocol[W_contra]):

@@ -40,7 +40,17 @@ _WHAT = {
     "srt_to_voice": "Subtitles to speech",
     "audio_separate": "Separation of voice and music",
 }
-_KINDS = {"speak": "Speech", "dub": "Subtitles to speech", "transcribe": "Transcript", "separate": "Separation"}
+_KINDS = {
+    "speak": "Speech",
+    "dub": "Subtitles to speech",
+    "transcribe": "Transcript",
+    "separate": "Separation",
+    "enhance": "Enhancement",
+    "deecho": "Removal of echo",
+    "convert": "Conversion",
+    "analyze": "Analysis of music",
+    "revoice": "Change of voice",
+}
 
 
 class JobPages:
