@@ -233,4 +233,6 @@ def _outcome(produced: Produced, made: Sequence[Artifact]) -> Outcome:
         music=produced.music,
         speakers=produced.speakers,
         note=produced.note,
+        source_text=produced.source_text,
+        source_language=produced.source_language,
     )

@@ -216,8 +216,53 @@ class Revoicing(_Model):
     delivery: Delivery = Delivery()
 
 
+class Interpreting(_Model):
+    """What somebody said, said in another language (D11)."""
+
+    kind: Literal["interpret"] = "interpret"
+    upload: str
+    seconds: float
+    target: str  # a language code, as the client wrote it
+    language: str = "auto"  # spoken in the recording
+    engine: str = "auto"  # who recognises it
+    voice: AnyVoice = VoiceNamed()
+    keep_voice: bool = False  # speak like the recording, in place of ``voice``
+    delivery: Delivery = Delivery(format="mp3")
+
+
+class Said(_Model):
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class Conversing(_Model):
+    """The next turn of a spoken conversation (D18): what the user said, as ``text`` or as sound, is answered aloud."""
+
+    kind: Literal["converse"] = "converse"
+    text: str = ""
+    upload: str = ""
+    seconds: float = 0.0
+    system_prompt: str = ""
+    before: tuple[Said, ...] = ()  # the turns so far, as many as are remembered
+    voice: AnyVoice = VoiceNamed()
+    style: Style = Style()
+    delivery: Delivery = Delivery(format="mp3")
+
+
 Work = Annotated[
-    Speaking | Dubbing | Transcribing | Separating | Enhancing | Deechoing | Converting | Analyzing | Revoicing,
+    Speaking
+    | Dubbing
+    | Transcribing
+    | Separating
+    | Enhancing
+    | Deechoing
+    | Converting
+    | Analyzing
+    | Revoicing
+    | Interpreting
+    | Conversing,
     Field(discriminator="kind"),
 ]
 WORK: TypeAdapter[Work] = TypeAdapter(Work)
@@ -225,15 +270,18 @@ WORK: TypeAdapter[Work] = TypeAdapter(Work)
 
 def uploads_of(work: Work) -> tuple[str, ...]:
     """The names of the uploads a piece of work needs."""
-    own = () if isinstance(work, Speaking | Dubbing) else (work.upload,)
-    return own + tuple(voice.upload for voice in voices_of(work) if isinstance(voice, VoiceClone))
+    own = () if isinstance(work, Speaking | Dubbing) or not work.upload else (work.upload,)
+    lent = (voice.upload for voice in voices_of(work) if isinstance(voice, VoiceClone))
+    return tuple(dict.fromkeys((*own, *lent)))
 
 
 def voices_of(work: Work) -> tuple[AnyVoice, ...]:
     """The voices a piece of work is to be spoken with."""
     if isinstance(work, Speaking):
         return tuple(line.voice for line in work.lines)
-    return (work.voice,) if isinstance(work, Dubbing | Revoicing) else ()
+    if isinstance(work, Interpreting) and work.keep_voice:
+        return (VoiceClone(upload=work.upload),)
+    return (work.voice,) if isinstance(work, Dubbing | Revoicing | Interpreting | Conversing) else ()
 
 
 # -- what came of it ---------------------------------------------------------------------------------
@@ -289,6 +337,8 @@ class Outcome(_Model):
     speakers: int = 0  # how many were told apart; 0: nobody tried
     music: Music | None = None
     note: str = ""  # what was done, or could not be, in words a person may be told
+    source_text: str = ""  # what was heard or asked, where ``text`` is a translation of it or the answer to it
+    source_language: str = ""
 
     def file(self, role: str) -> Made | None:
         """The file of that role, if one was made."""

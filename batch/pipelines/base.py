@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from batch.texts import Texts
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from protocol.requests import Priority
@@ -50,6 +51,8 @@ class Produced:
     speakers: int = 0
     note: str = ""
     music: Music | None = None
+    source_text: str = ""
+    source_language: str = ""
 
 
 class SavedVoice(Protocol):
@@ -105,6 +108,7 @@ class Tools:
     voices: SavedVoices
     media: Media
     uploads: Uploads
+    texts: Texts | None = None  # who translates and answers; None: nobody
 
 
 W_contra = TypeVar("W_contra", bound=Work, contravariant=True)
