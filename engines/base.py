@@ -5,10 +5,11 @@ is synchronous: one call at a time, in one thread. Callers never name an engine,
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from engines.text_calls import Order, Outcome
 from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk
 
 
@@ -19,6 +20,10 @@ class Task(StrEnum):
     SYNTHESIZE = "synthesize"
     DETECT = "detect"
     SEPARATE = "separate"
+    TREAT = "treat"
+    TEXT = "text"  # embeds, finds and picks out; writes nothing of its own
+    WRITE = "write"  # a language model
+    TRANSLATE = "translate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,32 @@ class StemSeparator(Separator, Protocol):
 
     def take_apart(self, pcm: bytes, rate: int, channels: int) -> Mapping[str, bytes]:
         """As ``separate``, into every stem it knows; they add up to the mix."""
+        ...
+
+
+class TextEngine(Engine, Protocol):
+    """Does things to texts, one order a call; what it can be ordered is its own (``engines.text``)."""
+
+    def work(self, order: Order) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """What a tool made of a stretch of sound; ``pcm`` is empty when it only listened."""
+
+    pcm: bytes
+    facts: Mapping[str, object] = field(default_factory=dict)  # plain JSON values: what it heard or did
+
+
+class SoundTool(Engine, Protocol):
+    """A tool for recordings: it makes them better or another, or tells what is in them.
+
+    It is asked stretch by stretch; the caller cuts and joins (``batch.pipelines.passes``). ``order`` is plain JSON
+    values: what is to be done, and what the caller knows of the whole recording from an earlier pass.
+    """
+
+    def treat(self, pcm: bytes, rate: int, channels: int, order: Mapping[str, object]) -> Treated:
+        """``pcm`` is interleaved s16le, as is the answer's; its rate is ``rate``, or the one its facts give."""
         ...
 
 

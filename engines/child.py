@@ -19,8 +19,9 @@ from importlib import import_module
 from typing import cast
 
 from engines import wire
-from engines.base import Cloner, Engine, Factory, Recognizer, SpeechDetector, StemSeparator, Synthesizer
+from engines.base import Cloner, Engine, Factory, Recognizer, SoundTool, SpeechDetector, StemSeparator, Synthesizer, TextEngine
 from engines.frames import Frame, FrameReader, Head, Kind, WireError, pack
+from engines.text_calls import pack_outcome, read_order
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Speak
 
@@ -80,6 +81,8 @@ class Child:
             Kind.DETECT: self._detect,
             Kind.CLONE: self._clone,
             Kind.SEPARATE: self._separate,
+            Kind.TREAT: self._treat,
+            Kind.TEXT: self._work,
         }
 
     def serve(self) -> None:
@@ -111,6 +114,18 @@ class Child:
         engine = cast(StemSeparator, self._engine)
         take = engine.take_apart if frame.head["every"] else engine.separate
         head, buffers = wire.pack_stems(take(frame.buffers[0], rate, channels))
+        return Frame(Kind.DONE, frame.call, head, buffers)
+
+    def _work(self, frame: Frame) -> Frame:
+        outcome = cast(TextEngine, self._engine).work(read_order(frame.buffers))
+        return Frame(Kind.DONE, frame.call, {}, pack_outcome(outcome))
+
+    def _treat(self, frame: Frame) -> Frame:
+        rate, channels = cast(int, frame.head["rate"]), cast(int, frame.head["channels"])
+        order = cast(dict[str, object], frame.head["order"])
+        head, buffers = wire.pack_treated(
+            cast(SoundTool, self._engine).treat(frame.buffers[0], rate, channels, order)
+        )
         return Frame(Kind.DONE, frame.call, head, buffers)
 
     def _clone(self, frame: Frame) -> Frame:

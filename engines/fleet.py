@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engines import models, registry
 from engines.base import Capabilities, Observer, Task
@@ -22,6 +22,8 @@ from protocol.errors import Code, VoiceError
 from protocol.requests import Priority, Reference, Speak, VoicePrompt
 
 AUTO = "auto"
+_OF_TEXTS = (Task.TEXT, Task.WRITE, Task.TRANSLATE)
+_ANY_STEMS = {"vocals", "instrumental", "other"}  # "other" is what is left
 _DETECT_GRACE_S = 3.0  # a window takes a fraction of a millisecond, and every session waits for it
 
 
@@ -80,7 +82,9 @@ class Fleet:
         self._recognizers: list[_Recognizer] = []
         self._transcribers: list[_Transcriber] = []
         self._batch_detector: Lender[EngineHost] | None = None
-        self._separators: list[tuple[EngineSpec, Lender[EngineHost]]] = []
+        self._separators: list[tuple[EngineSpec, OnDemand[EngineHost]]] = []
+        self._sound_tools: dict[str, tuple[EngineSpec, OnDemand[EngineHost]]] = {}
+        self._of_texts: dict[Task, tuple[EngineSpec, Lender[EngineHost]]] = {}
         self._synthesizers: list[_Speaker] = []
         self._detector: VadBatcher | None = None
         self._work: list[asyncio.Task[None]] = []
@@ -109,9 +113,13 @@ class Fleet:
                 self._employ(spec, started, self._tasks)
         for spec in self._specs:
             if spec.on_demand and spec.task is Task.SEPARATE:
-                self._separators.append((spec, self.lanes.host(spec)))
+                self._separators.append((spec, self.lanes.tool(spec)))
+            elif spec.on_demand and spec.task is Task.TREAT:
+                self._sound_tools.setdefault(spec.name, (spec, self.lanes.tool(spec)))
             elif spec.on_demand and spec.task is Task.RECOGNIZE:
                 self._transcribers.append(_Transcriber(_described(spec), self.lanes.transcriber(spec)))
+            elif spec.on_demand and spec.task in _OF_TEXTS and spec.task not in self._of_texts:
+                self._of_texts[spec.task] = (spec, self.lanes.host(spec))
         for lane in self.lanes.work():
             self._tasks.create_task(lane, name="lend an engine")
 
@@ -165,6 +173,10 @@ class Fleet:
         return [
             *(Offer(able, State.LOADED if alive else State.LOADING) for able, alive in standing),
             *(Offer(one.able, _state(one.lane), live=False) for one in self._transcribers),
+            *(
+                Offer(_described(spec), _state(lane), live=False)
+                for spec, lane in [*self._separators, *self._sound_tools.values()]
+            ),
         ]
 
     def capabilities(self) -> list[Capabilities]:
@@ -236,12 +248,30 @@ class Fleet:
             raise self._no_detector()
         return self._batch_detector
 
-    def separator(self) -> Lender[EngineHost]:
-        """Takes voices and the rest apart. Raises NOT_INSTALLED when nothing here can."""
+    def separator(self, stems: Collection[str] = ()) -> Lender[EngineHost]:
+        """Takes voices and the rest apart, or more: every one of ``stems``. Raises NOT_INSTALLED when nothing can."""
+        wanted = set(stems) - _ANY_STEMS
+        for spec, lender in self._separators:
+            if wanted <= set(spec.stems):
+                return lender
+        install = self._install(Task.SEPARATE, AUTO)
         if not self._separators:
-            install = self._install(Task.SEPARATE, AUTO)
             raise VoiceError(Code.NOT_INSTALLED, "no engine that separates sound is installed", install=install)
-        return self._separators[0][1]
+        named = {"field": "stems"} if wanted else {}
+        install = "voxline models pull htdemucs" + ("_6s" if wanted & {"guitar", "piano"} else "")
+        what = f"no installed engine separates {' and '.join(sorted(wanted))}"
+        raise VoiceError(Code.NOT_INSTALLED, what, install=install, **named)
+
+    def sound_tool(self, name: str) -> Lender[EngineHost]:
+        """The tool of that name (``engines.base.SoundTool``). Raises NOT_INSTALLED."""
+        if name not in self._sound_tools:
+            install = self._install(Task.TREAT, name)
+            raise VoiceError(Code.NOT_INSTALLED, f"the sound tool {name} is not installed", install=install)
+        return self._sound_tools[name][1]
+
+    def of_texts(self, task: Task) -> tuple[EngineSpec, Lender[EngineHost]] | None:
+        """The engine for such work on texts and who lends it; None when there is none."""
+        return self._of_texts.get(task)
 
     def _recognizer(self, language: str, model: str) -> _Recognizer:
         able = [one for one in self._recognizers if model in (AUTO, *_names(one))]
@@ -329,15 +359,22 @@ def _knows(able: Capabilities, language: str) -> bool:
 
 
 def _described(spec: EngineSpec) -> Capabilities:
-    """What a recogniser will say of itself when it is loaded."""
-    several = len(spec.languages) > 1
+    """What an engine for batch work will say of itself when it is loaded."""
+    hears = spec.task is Task.RECOGNIZE
     model = str(spec.options.get("model", ""))
     return Capabilities(
-        spec.name, spec.task, model, spec.languages, detects_language=several, word_timestamps=True, note=spec.note
+        spec.name,
+        spec.task,
+        model,
+        spec.languages,
+        detects_language=len(spec.languages) > 1,
+        word_timestamps=hears,
+        stems=spec.stems,
+        note=spec.note,
     )
 
 
-def _state(lane: OnDemand[Scheduler]) -> State:
+def _state(lane: OnDemand[Any]) -> State:
     if lane.ready:
         return State.LOADED
     return State.LOADING if lane.running else State.ON_DEMAND

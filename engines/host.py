@@ -8,18 +8,19 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from engines import wire
-from engines.base import Capabilities, Observer
+from engines.base import Capabilities, Observer, Treated
 from engines.calls import Call, Calls, Once, Spoken
 from engines.frames import Frame, Head, Kind, WireError
 from engines.registry import EngineSpec
 from engines.speech import SpeechStream
 from engines.supervisor import HostLimits, Supervisor
+from engines.text_calls import Order, Outcome, pack_order, read_outcome
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Hypothesis, Reference, Speak
 
@@ -132,10 +133,27 @@ class EngineHost:
         frame = await self._ask(Kind.SEPARATE, head, (pcm,), expected_s)
         return self._trusted(wire.read_stems, frame.head, frame.buffers, len(pcm))
 
+    async def treat(
+        self, pcm: bytes, rate: int, channels: int, order: Mapping[str, object], expected_s: float = 0.0
+    ) -> Treated:
+        """One call of a ``SoundTool``: a stretch of interleaved s16le, and what is to be done with it."""
+        head: Head = {"rate": rate, "channels": channels, "order": dict(order)}
+        frame = await self._ask(Kind.TREAT, head, (pcm,), expected_s)
+        return self._trusted(wire.read_treated, frame.head, frame.buffers)
+
     async def clone(self, reference: Reference, expected_s: float = 0.0) -> bytes:
         """One call of a ``Cloner``: what ``Speak.prompt`` takes. Raises BAD_REQUEST for a reference without speech."""
         frame = await self._ask(Kind.CLONE, *wire.pack_reference(reference), expected_s)
         return self._trusted(wire.read_prompt, frame.buffers)
+
+    async def work(self, order: Order, read: Callable[[Outcome], T], expected_s: float = 0.0) -> T:
+        """One call of a ``TextEngine``; ``read`` checks its answer and raises WireError for nonsense."""
+        try:
+            buffers = pack_order(order)
+        except WireError:
+            raise VoiceError(Code.TOO_LARGE, "that is too much text for one call of an engine") from None
+        frame = await self._ask(Kind.TEXT, {}, buffers, expected_s)
+        return self._trusted(lambda: read(read_outcome(frame.buffers)))
 
     def speak(self, request: Speak, stream: SpeechStream | None = None, expected_s: float = 0.0) -> SpeechStream:
         """Have a clause spoken, into ``stream`` if given. The call is made here and now, before anybody reads."""

@@ -33,6 +33,9 @@ _JOBS = {
     Task.SYNTHESIZE: "text to speech",
     Task.DETECT: "finds speech",
     Task.SEPARATE: "separates sound",
+    Task.TEXT: "works on texts",
+    Task.WRITE: "writes texts",
+    Task.TRANSLATE: "translates texts",
 }
 _NEEDED = (Task.RECOGNIZE, Task.SYNTHESIZE, Task.DETECT)
 _SHOWN_LANGUAGES = 6
