@@ -1,4 +1,4 @@
-"""The wire of seed C: ``/v1/stream`` (C8-C10) with Voxline's additions, and the shapes of C11, C12, C19-C21.
+"""``/v1/stream`` of seed C (C8-C10), with Voxline's additions.
 
 In: the first text message is the configuration, ``{"language": "en", "model": "large-v3-turbo", ...}``, every key
 optional, unknown keys ignored. Binary messages are audio. Later text messages are ``{"action": "stop" | "finalize" |
@@ -8,7 +8,6 @@ Out: ``{"status": "ready"}``; ``{"text", "partial"}`` with "" for none, since th
 by truthiness (C9); ``{"event": "speech_started" | "speech_stopped", "at"}``; ``{"error", "code"}``.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -46,23 +45,10 @@ from protocol.fields import (
     to_json,
     wrong,
 )
-from protocol.languages import language_name
-from protocol.reply import Reply
-from protocol.reply import error_reply as failure
-from protocol.stream_errors import ERRORS as ERRORS
-from protocol.stream_errors import close_code as close_code
 from protocol.stream_errors import encode_failure
 
 DEFAULT_MODEL = "large-v3-turbo"  # C5: what a client gets, and the document's samples name, when it does not care
 ACTIONS = ("stop", "finalize", "keepalive", "configure")
-
-# -- errors ------------------------------------------------------------------------------------------
-
-
-def error_reply(error: VoiceError) -> Reply:
-    """C21: ``{"error": "a plain string"}``, with Retry-After where the error says when to come back."""
-    return failure(error, ERRORS[error.code][0], {"error": error.message})
-
 
 # -- client to core ----------------------------------------------------------------------------------
 
@@ -196,39 +182,3 @@ def _word(word: Word) -> dict[str, object]:
 
 def _seconds(value: float) -> float:
     return round(value, 3)
-
-
-# -- REST shapes -------------------------------------------------------------------------------------
-
-# C11: the document's names and speeds; other models are shown under their own id as "standard".
-KNOWN_MODELS: dict[str, tuple[str, str]] = {
-    "large-v3-turbo": ("Whisper Large V3 Turbo", "fast"),
-    "large-v3": ("Whisper Large V3", "standard"),
-    "medium": ("Whisper Medium", "fast"),
-    "small": ("Whisper Small", "very_fast"),
-    "base": ("Whisper Base", "very_fast"),
-    "tiny": ("Whisper Tiny", "very_fast"),
-    "pocketsphinx": ("PocketSphinx US English", "very_fast"),
-}
-
-
-def models_body(models: Iterable[tuple[str, int]]) -> dict[str, object]:
-    """C11 from (id, number of languages) of what is installed; ``languages`` is a number here."""
-    return {"models": [_model_row(model, languages) for model, languages in models]}
-
-
-def _model_row(model: str, languages: int) -> dict[str, object]:
-    name, speed = KNOWN_MODELS.get(model, (model, "standard"))
-    return {"id": model, "name": name, "languages": languages, "speed": speed}
-
-
-def languages_body(codes: Iterable[str]) -> dict[str, object]:
-    """C12 from the language codes of what is installed, in order of their names."""
-    rows = [{"code": code, "name": language_name(code)} for code in sorted(set(codes), key=language_name)]
-    return {"languages": rows}
-
-
-def health_body(*, gpu_name: str = "", gpu_memory_mb: int = 0) -> dict[str, object]:
-    """C19; without a GPU the name is "" and the memory 0."""
-    gpu = {"gpu_available": bool(gpu_name), "gpu_name": gpu_name, "gpu_memory_mb": gpu_memory_mb}
-    return {"status": "ok"} | gpu
