@@ -80,6 +80,10 @@ class BatchLanes:
             return Standing(live)
         return self._lane(lambda: self._started(_nice(spec)))
 
+    def tool(self, spec: EngineSpec) -> OnDemand[EngineHost]:
+        """Lends an engine that serves batch work only."""
+        return self._lane(lambda: self._started(_nice(spec)))
+
     def _recognizing(self, spec: EngineSpec) -> EngineSpec:
         nice = _nice(spec)
         chosen = self.compute_type and "compute_type" in spec.options

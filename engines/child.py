@@ -19,7 +19,17 @@ from importlib import import_module
 from typing import cast
 
 from engines import wire
-from engines.base import Cloner, Engine, Factory, Recognizer, SoundTool, SpeechDetector, StemSeparator, Synthesizer, TextEngine
+from engines.base import (
+    Cloner,
+    Engine,
+    Factory,
+    Recognizer,
+    SoundTool,
+    SpeechDetector,
+    StemSeparator,
+    Synthesizer,
+    TextEngine,
+)
 from engines.frames import Frame, FrameReader, Head, Kind, WireError, pack
 from engines.text_calls import pack_outcome, read_order
 from protocol.errors import Code, VoiceError
@@ -123,9 +133,8 @@ class Child:
     def _treat(self, frame: Frame) -> Frame:
         rate, channels = cast(int, frame.head["rate"]), cast(int, frame.head["channels"])
         order = cast(dict[str, object], frame.head["order"])
-        head, buffers = wire.pack_treated(
-            cast(SoundTool, self._engine).treat(frame.buffers[0], rate, channels, order)
-        )
+        treated = cast(SoundTool, self._engine).treat(frame.buffers[0], rate, channels, order)
+        head, buffers = wire.pack_treated(treated)
         return Frame(Kind.DONE, frame.call, head, buffers)
 
     def _clone(self, frame: Frame) -> Frame:

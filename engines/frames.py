@@ -36,8 +36,8 @@ class Kind(IntEnum):
     BEAT = 10  # the process is alive
     SEPARATE = 11  # take a stretch of sound apart
     CLONE = 12  # make a prompt of a reference
-    TREAT = 13  # have a tool treat a stretch of sound
     TEXT = 13  # do something to texts
+    TREAT = 14  # have a tool treat a stretch of sound
 
 
 class WireError(Exception):

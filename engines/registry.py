@@ -32,6 +32,7 @@ class EngineSpec:
     requires: tuple[str, ...] = ()  # importable modules without which it cannot run
     needs: tuple[str, ...] = ()  # options without which it cannot run ("directory")
     languages: tuple[str, ...] = ()  # ISO 639-1 it could serve once installed; empty: ask its capabilities
+    stems: tuple[str, ...] = ()  # what a separator takes a mix apart into, once installed; none: voices and the rest
     preference: int = 0  # "auto" takes the highest that can do the job
     processes: int = 1
     memory_bytes: int = 4 * GIB  # resident; over it the process is replaced

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from engines import fields
-from engines.base import Capabilities, Task, Voice
+from engines.base import Capabilities, Task, Treated, Voice
 from engines.fields import TEXT_CHARACTERS
 from engines.frames import BUFFERS, Head, WireError
 from protocol.errors import Code, VoiceError
@@ -238,6 +238,21 @@ def read_stems(head: Head, buffers: Sequence[bytes], size: int) -> dict[str, byt
     if any(len(buffer) != size for buffer in buffers):
         raise WireError("a stem is not as long as the mix")
     return dict(zip(names, buffers, strict=True))
+
+
+# -- tools for sound ---------------------------------------------------------------------------------
+
+
+def pack_treated(treated: Treated) -> tuple[Head, tuple[bytes, ...]]:
+    """In the child: what a tool made and found."""
+    return {"facts": dict(treated.facts)}, (treated.pcm,)
+
+
+def read_treated(head: Head, buffers: Sequence[bytes]) -> Treated:
+    """What a tool made and found: whole samples, and facts whose values are for whoever asked to check."""
+    if len(buffers) != 1 or len(buffers[0]) % 2:
+        raise WireError("not whole samples")
+    return Treated(buffers[0], fields.exactly(dict, head.get("facts")))
 
 
 # -- capabilities and failures -----------------------------------------------------------------------
