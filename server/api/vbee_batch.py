@@ -1,10 +1,9 @@
 """Seed B's routes (B1-B13): JSON to a job, its result posted to the caller's own address and to be asked for."""
 
-import json
 from collections.abc import Callable
 from uuid import UUID
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -16,6 +15,7 @@ from protocol import pricing
 from protocol.dialects import vbee_batch
 from protocol.errors import Code, VoiceError
 from server.api.exchange import Exchange
+from server.api.json_bodies import read_json
 
 DIALECT = "vbee"
 PREFIX = "/b"
@@ -50,7 +50,7 @@ class VbeeBatch:
         """B1-B10."""
         caller = await self._exchange.caller(request)
         key = idempotency_key(request.headers.get("idempotency-key"))
-        body = await _read_json(request)
+        body = await read_json(request, most=_BODY_BYTES)
         asked = vbee_batch.decode(body)
         _check_app(caller, asked.app_id)
         read_url(asked.callback_url, allow_private=self._allow_private)
@@ -90,24 +90,3 @@ def _check_app(caller: Caller, app_id: str) -> None:
     """The token of an App speaks for that App; a key of the account for any (X12)."""
     if caller.app_id is not None and caller.app_id != app_id:
         raise VoiceError(Code.FORBIDDEN, "app_id is not that of the token's App.", field="app_id")
-
-
-async def _read_json(request: Request) -> object:
-    """The body, whatever its Content-Type says: the document's own curl line sends none that fits (X6)."""
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _BODY_BYTES:
-                raise VoiceError(Code.TOO_LARGE, f"The body may have at most {_BODY_BYTES} bytes.", allowed=_BODY_BYTES)
-        return json.loads(body, parse_constant=_no_constant)
-    except ClientDisconnect:
-        raise VoiceError(Code.BAD_REQUEST, "The client has gone.") from None
-    except (ValueError, RecursionError):
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        code = Code.BAD_REQUEST if kind in ("", "application/json") else Code.UNSUPPORTED_MEDIA
-        raise VoiceError(code, "The body must be JSON.") from None
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
