@@ -8,8 +8,12 @@ from engines.voices import engine_voices, iso
 from protocol.errors import Code, VoiceError
 from protocol.languages import language_name
 from protocol.work import (
+    Analyzing,
     AnyVoice,
+    Deechoing,
     Dubbing,
+    Enhancing,
+    Revoicing,
     Separating,
     Speaking,
     Transcribing,
@@ -17,6 +21,7 @@ from protocol.work import (
     VoiceNamed,
     VoiceSaved,
     Work,
+    voices_of,
 )
 
 
@@ -33,8 +38,10 @@ class Abilities:
         if isinstance(work, Transcribing):
             self.recognizer(work.language, work.engine)
         elif isinstance(work, Separating):
-            self._fleet.separator()
-        else:
+            self._fleet.separator(work.stems)
+        elif isinstance(work, Enhancing | Deechoing | Analyzing | Revoicing):
+            self._fleet.sound_tool(work.kind)
+        if isinstance(work, Speaking | Dubbing | Revoicing):
             await self._check_speech(user_id, work)
 
     def recognizer(self, language: str, engine: str) -> str:
@@ -56,14 +63,14 @@ class Abilities:
         engines = {one.engine for one in self._capable(Task.SYNTHESIZE)}
         return sorted({voice.language for voice in self._catalogue.all() if voice.engine in engines})
 
-    async def _check_speech(self, user_id: int, work: Speaking | Dubbing) -> None:
+    async def _check_speech(self, user_id: int, work: Speaking | Dubbing | Revoicing) -> None:
         if not self._capable(Task.SYNTHESIZE):
             raise VoiceError(Code.NOT_INSTALLED, "No engine that speaks is installed.")
-        voices = [line.voice for line in work.lines] if isinstance(work, Speaking) else [work.voice]
-        for voice in dict.fromkeys(voices):
+        for voice in dict.fromkeys(voices_of(work)):
             await self._check_voice(user_id, voice)
-        if work.style.language != "auto":
-            self._check_language(work.style.language)
+        language = work.language if isinstance(work, Revoicing) else work.style.language
+        if language != "auto":
+            self._check_language(language)
 
     async def _check_voice(self, user_id: int, voice: AnyVoice) -> None:
         if isinstance(voice, VoiceSaved):

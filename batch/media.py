@@ -79,17 +79,23 @@ class MediaReader:
 
     @asynccontextmanager
     async def take(
-        self, upload: Upload, limits: MediaLimits, *, rate: int = 16000, channels: int = 1
+        self, upload: Upload, limits: MediaLimits, *, rate: int = 16000, channels: int = 1, keep: bool = False
     ) -> AsyncIterator[Recording]:
         """Decode an upload for a job that is submitted within, under ``Uploads.kept(recording.upload)``.
+
+        With ``keep`` that shape is the most: a recording of a lower rate, or of one channel, stays as it is.
 
         A recording that is not kept is removed afterwards. UNSUPPORTED_MEDIA when the file cannot be read or holds no
         sound, TOO_LARGE when it lasts longer than the limit of its kind; STORAGE_FULL, BUSY.
         """
-        order = _order(upload.filename, limits, rate, channels)
+        order = replace(_order(upload.filename, limits, rate, channels), keep=keep)
         name, target = self._uploads.reserve(min(order.most, _FORESEEN_BYTES), shape=f".{rate}.{channels}")
         try:
             answer, size = await self._write(order, upload.path, target)
+            if keep:
+                rate, channels = min(rate, answer.rate), min(channels, answer.channels)
+                name = f"{name.partition('.')[0]}.{rate}.{channels}"
+                target = target.rename(target.with_name(name))
             yield Recording(answer.kind, size / (2 * channels * rate), answer.container, name)
         finally:
             target.unlink(missing_ok=True)

@@ -9,9 +9,10 @@ hours, and a header may claim any sample rate.
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,6 +68,7 @@ class MediaFile:
 
     def __init__(self, container: InputContainer, kind: str) -> None:
         self.kind = kind  # libavformat's name for its format
+        self.shape = (0, 0)  # rate and channels of what ``sound`` yields, once it does
         self._container = container
 
     @property
@@ -75,10 +77,23 @@ class MediaFile:
         videos = [stream for stream in self._container.streams if isinstance(stream, VideoStream)]
         return any(not stream.disposition & Disposition.attached_pic for stream in videos)
 
-    def sound(self, limits: DecodeLimits, rate: int = RATE, channels: int = 1) -> Iterator[bytes]:
-        """Yield it as interleaved s16le of that shape (one or two channels), about a second at a time; once."""
+    def sound(
+        self, limits: DecodeLimits, rate: int = RATE, channels: int = 1, *, lowest: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield it as interleaved s16le of that shape (one or two channels), about a second at a time; once.
+
+        With a ``lowest`` rate the shape is the most: a rate between the two, and fewer channels, stay as they are.
+        """
         with _translated():
-            yield from _pieces(_converted(self._container, limits, rate, channels), 2 * channels * rate)
+            frames = _sounding(self._container)
+            first = next(frames, None)
+            if first is None:
+                raise _silent()
+            if lowest is not None:
+                rate, channels = min(rate, max(lowest, first.sample_rate)), min(channels, first.layout.nb_channels)
+            self.shape = (rate, channels)
+            converted = _converted(chain((first,), frames), limits, rate, channels)
+            yield from _pieces(converted, 2 * channels * rate)
 
 
 @contextmanager
@@ -130,16 +145,20 @@ def _demuxer(source: BinaryIO) -> str:
     return demuxer
 
 
-def _converted(container: InputContainer, limits: DecodeLimits, rate: int, channels: int) -> Iterator[bytes]:
-    """The first audio stream, converted."""
+def _sounding(container: InputContainer) -> Iterator[AudioFrame]:
+    """The frames of the first audio stream."""
     stream = next((stream for stream in container.streams if isinstance(stream, AudioStream)), None)
     if stream is None:
         raise _unreadable("this file holds no sound")
     if stream.codec_context is None:  # what PyAV gives for a codec that nobody knows
         raise _unreadable("the sound in this file has an unknown format")
     stream.codec_context.thread_count = 1
+    yield from _frames(container, stream)
+
+
+def _converted(frames: Iterable[AudioFrame], limits: DecodeLimits, rate: int, channels: int) -> Iterator[bytes]:
     conversion, size, taken = Conversion(rate, channels), 0, 0
-    for frame in _frames(container, stream):
+    for frame in frames:
         size += frame.samples * frame.layout.nb_channels * frame.format.bytes
         if size > limits.size:
             raise VoiceError(Code.TOO_LARGE, f"the sound takes more than {limits.size} bytes", maximum=limits.size)
@@ -150,7 +169,7 @@ def _converted(container: InputContainer, limits: DecodeLimits, rate: int, chann
                 raise VoiceError(Code.TOO_LARGE, message, maximum_seconds=limits.seconds)
             yield piece
     if not taken:
-        raise _unreadable("this file holds no sound that can be decoded")
+        raise _silent()
     yield from conversion.finish()
 
 
@@ -191,6 +210,10 @@ def _translated() -> Iterator[None]:
         yield
     except (av.error.FFmpegError, UnicodeError) as error:
         raise _unreadable("this file cannot be read: it is damaged, or not what it begins as") from error
+
+
+def _silent() -> VoiceError:
+    return _unreadable("this file holds no sound that can be decoded")
 
 
 def _unreadable(message: str) -> VoiceError:

@@ -8,10 +8,12 @@ from typing import Literal
 from protocol.errors import Code, VoiceError
 
 ANSWER_BYTES = 4096  # at most; a pipe takes as much without a reader
+LOWEST_RATE = 8_000  # Hz, of what is written
 
 _CODES = frozenset((Code.UNSUPPORTED_MEDIA, Code.TOO_LARGE, Code.STORAGE_FULL))
 _FACTS = frozenset(("maximum", "maximum_seconds", "retry_after"))
 _MESSAGE_CHARACTERS = 200
+_HIGHEST_RATE = 192_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Order:
     """A file to read: how much of it there may be, and in which shape its sound is wanted.
 
     ``video`` when its name says so: then it counts as one whatever is inside. ``raw`` is the rate and the channels of
-    a file of our own that holds samples and nothing else.
+    a file of our own that holds samples and nothing else. With ``keep`` the shape is the most that is wanted: sound of
+    a lower rate or of fewer channels stays as it is.
     """
 
     audio_s: float
@@ -30,6 +33,7 @@ class Order:
     channels: int = 1
     video: bool = False
     raw: tuple[int, int] | None = None
+    keep: bool = False
 
     @property
     def most(self) -> int:
@@ -54,7 +58,9 @@ class Answer:
 
     kind: Literal["audio", "video"]
     container: str  # libavformat's name
-    samples: int  # of each channel, at the rate that was asked for
+    samples: int  # of each channel
+    rate: int  # in which shape they were written
+    channels: int
 
 
 def pack_answer(answer: "Answer | VoiceError") -> bytes:
@@ -71,12 +77,15 @@ def read_answer(data: bytes) -> "Answer | VoiceError | None":
         fields = json.loads(data)
         if "code" in fields:
             return _error(fields)
-        kind, container, samples = fields["kind"], fields["container"], fields["samples"]
+        kind, container = fields["kind"], fields["container"]
+        numbers = samples, rate, channels = fields["samples"], fields["rate"], fields["channels"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if kind not in ("audio", "video") or type(container) is not str or type(samples) is not int or samples <= 0:
+    if kind not in ("audio", "video") or type(container) is not str or any(type(one) is not int for one in numbers):
         return None
-    return Answer(kind, container[:40], samples)
+    if samples <= 0 or not LOWEST_RATE <= rate <= _HIGHEST_RATE or channels not in (1, 2):
+        return None
+    return Answer(kind, container[:40], samples, rate, channels)
 
 
 def _error(fields: dict[str, object]) -> VoiceError | None:

@@ -5,7 +5,7 @@ import os
 
 from engines.decode import DecodeLimits, MediaFile, open_media, open_samples
 from engines.media.confine import Bounds, bind
-from engines.media.order import Answer, Order, pack_answer, read_order
+from engines.media.order import LOWEST_RATE, Answer, Order, pack_answer, read_order
 from protocol.errors import Code, VoiceError
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -50,11 +50,12 @@ def _sound(media: MediaFile, order: Order, target: int | None) -> Answer:
     video = order.video or media.has_video
     limits = DecodeLimits(seconds=order.video_s if video else order.audio_s, size=order.size)
     count = 0
-    for piece in media.sound(limits, order.rate, order.channels):
+    for piece in media.sound(limits, order.rate, order.channels, lowest=LOWEST_RATE if order.keep else None):
         count += len(piece)
         if target is not None:
             _write(target, piece)
-    return Answer("video" if video else "audio", media.kind, count // (2 * order.channels))
+    rate, channels = media.shape
+    return Answer("video" if video else "audio", media.kind, count // (2 * channels), rate, channels)
 
 
 def _write(target: int, data: bytes) -> None:

@@ -4,7 +4,9 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from accounts.store import Store
 from batch.disk import Watermark
@@ -61,6 +63,23 @@ async def test_what_a_job_works_on_is_the_sound_of_what_arrived(
     assert sound == Sound(uploads.path(recording.upload), 16000, 1)
     assert sound.seconds == SECONDS
     assert strongest_frequency(sound.path.read_bytes(), 16000) == pytest.approx(440, abs=1)
+    assert left(tmp_path) == [recording.upload]
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "shape"), [(44_100, 2, (22_050, 1)), (16_000, 2, (16_000, 1)), (8_000, 1, (8_000, 1))]
+)
+async def test_sound_of_a_lower_rate_and_fewer_channels_may_stay_as_it_is(
+    media: MediaReader, uploads: Uploads, tmp_path: Path, rate: int, channels: int, shape: tuple[int, int]
+) -> None:
+    song = tmp_path / "low.wav"
+    soundfile.write(song, np.frombuffer(tone(440, 1.0, 22_050), "<i2"), 22_050)
+    wanted = media.take(received(song, "low.wav"), LIMITS, rate=rate, channels=channels, keep=True)
+    async with wanted as recording, uploads.kept(recording.upload):
+        assert recording.seconds == pytest.approx(1.0, abs=0.01)
+    sound = sound_of(uploads.path(recording.upload))
+    assert sound is not None and (sound.rate, sound.channels) == shape
+    assert strongest_frequency(sound.path.read_bytes(), shape[0]) == pytest.approx(440, abs=1)
     assert left(tmp_path) == [recording.upload]
 
 

@@ -8,10 +8,10 @@ import pytest
 from engines.media.order import ANSWER_BYTES, Answer, Order, pack_answer, read_answer, read_order
 from protocol.errors import Code, VoiceError
 
-ANSWER = Answer("video", "mov", 16000)
+ANSWER = Answer("video", "mov", 16000, 44100, 2)
 
 
-@pytest.mark.parametrize("order", [Order(1, 2, 3), Order(1.5, 2.5, 1 << 40, 1 << 33, 44100, 2, True, (48000, 1))])
+@pytest.mark.parametrize("order", [Order(1, 2, 3), Order(1.5, 2.5, 1 << 40, 1 << 33, 44100, 2, True, (48000, 1), True)])
 def test_an_order_arrives_as_it_was_sent(order: Order) -> None:
     assert read_order(order.pack()) == order
     assert len(order.pack()) < 4096
@@ -37,7 +37,8 @@ def failed(**changes: object) -> bytes:
 
 
 def answered(**changes: object) -> bytes:
-    return json.dumps({"kind": "audio", "container": "wav", "samples": 1} | changes).encode()
+    whole = {"kind": "audio", "container": "wav", "samples": 1, "rate": 16000, "channels": 1}
+    return json.dumps(whole | changes).encode()
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ def answered(**changes: object) -> bytes:
     [
         *(b"", b"null", b"[]", b"1", b'"code"', b"{}", b"\xff", b"[" * ANSWER_BYTES, b'{"code": "too_large"}'),
         *(answered(kind="x"), answered(samples=0), answered(samples=-1), answered(samples=1.5), answered(samples=True)),
+        *(answered(rate=0), answered(rate=16000.5), answered(rate=1 << 20), answered(channels=3), answered(rate=None)),
         *(answered(container=1), answered(kind=None), answered(kind=["audio"])),
         *(failed(code="unauthorized"), failed(code="internal"), failed(code=1), failed(code=["too_large"])),
         *(failed(message=1), failed(facts=[]), failed(facts=None)),
