@@ -21,6 +21,7 @@ class Task(StrEnum):
     DETECT = "detect"
     SEPARATE = "separate"
     TREAT = "treat"
+    DIARIZE = "diarize"
     TEXT = "text"  # embeds, finds and picks out; writes nothing of its own
     WRITE = "write"  # a language model
     TRANSLATE = "translate"
@@ -142,6 +143,16 @@ class SoundTool(Engine, Protocol):
     def treat(self, pcm: bytes, rate: int, channels: int, order: Mapping[str, object]) -> Treated:
         """``pcm`` is interleaved s16le, as is the answer's; its rate is ``rate``, or the one its facts give."""
         ...
+
+
+class Diarizer(Engine, Protocol):
+    """Voices told apart within windows of ten seconds; who is the same in another window is for the caller to find out.
+
+    ``pcm`` is n windows of ``engines.diarization.shape.WINDOW`` samples, s16le mono at 16 kHz. Returns the buffers that
+    ``read_voices`` of that module reads.
+    """
+
+    def voices(self, pcm: bytes) -> tuple[bytes, bytes, bytes]: ...
 
 
 Options = Mapping[str, object]  # plain JSON values: a directory, a device, a number of threads

@@ -21,6 +21,7 @@ from typing import cast
 from engines import wire
 from engines.base import (
     Cloner,
+    Diarizer,
     Engine,
     Factory,
     Recognizer,
@@ -91,6 +92,7 @@ class Child:
             Kind.DETECT: self._detect,
             Kind.CLONE: self._clone,
             Kind.SEPARATE: self._separate,
+            Kind.DIARIZE: self._diarize,
             Kind.TREAT: self._treat,
             Kind.TEXT: self._work,
         }
@@ -125,6 +127,9 @@ class Child:
         take = engine.take_apart if frame.head["every"] else engine.separate
         head, buffers = wire.pack_stems(take(frame.buffers[0], rate, channels))
         return Frame(Kind.DONE, frame.call, head, buffers)
+
+    def _diarize(self, frame: Frame) -> Frame:
+        return Frame(Kind.DONE, frame.call, {}, cast(Diarizer, self._engine).voices(frame.buffers[0]))
 
     def _work(self, frame: Frame) -> Frame:
         outcome = cast(TextEngine, self._engine).work(read_order(frame.buffers))

@@ -84,6 +84,7 @@ class Fleet:
         self._batch_detector: Lender[EngineHost] | None = None
         self._separators: list[tuple[EngineSpec, OnDemand[EngineHost]]] = []
         self._sound_tools: dict[str, tuple[EngineSpec, OnDemand[EngineHost]]] = {}
+        self._diarizer: Lender[EngineHost] | None = None
         self._of_texts: dict[Task, tuple[EngineSpec, Lender[EngineHost]]] = {}
         self._synthesizers: list[_Speaker] = []
         self._detector: VadBatcher | None = None
@@ -114,6 +115,8 @@ class Fleet:
         for spec in self._specs:
             if spec.on_demand and spec.task is Task.SEPARATE:
                 self._separators.append((spec, self.lanes.tool(spec)))
+            elif spec.on_demand and spec.task is Task.DIARIZE:
+                self._diarizer = self._diarizer or self.lanes.tool(spec)
             elif spec.on_demand and spec.task is Task.TREAT:
                 self._sound_tools.setdefault(spec.name, (spec, self.lanes.tool(spec)))
             elif spec.on_demand and spec.task is Task.RECOGNIZE:
@@ -247,6 +250,14 @@ class Fleet:
         if self._batch_detector is None:
             raise self._no_detector()
         return self._batch_detector
+
+    @property
+    def diarizer(self) -> Lender[EngineHost]:
+        """Tells speakers apart. Raises NOT_INSTALLED when nothing here can."""
+        if self._diarizer is None:
+            install = self._install(Task.DIARIZE, AUTO)
+            raise VoiceError(Code.NOT_INSTALLED, "nothing that tells speakers apart is installed", install=install)
+        return self._diarizer
 
     def separator(self, stems: Collection[str] = ()) -> Lender[EngineHost]:
         """Takes voices and the rest apart, or more: every one of ``stems``. Raises NOT_INSTALLED when nothing can."""

