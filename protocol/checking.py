@@ -4,6 +4,7 @@ The same models describe the requests in the OpenAPI documents. ``read_form`` ta
 field; an empty field counts as not given, since browsers send those nobody filled in.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
@@ -70,6 +71,14 @@ def plain(text: str) -> str:
     if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
         raise Wrong("valid Unicode text")
     return text.strip()
+
+
+def web_url(text: str) -> str:
+    """An address of the web, as far as it alone tells; where it leads is looked at when it is called."""
+    text = plain(text)
+    if not re.match(r"https?://[^/?#\s]", text, re.IGNORECASE) or re.search(r"[\s\x00-\x1f]", text):
+        raise Wrong("an http or https address")
+    return text
 
 
 Speakable = Annotated[str, AfterValidator(speakable), Field(json_schema_extra={"pattern": r"\S"})]

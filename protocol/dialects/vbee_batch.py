@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from protocol.checking import Speakable, Wrong, check, plain
+from protocol.checking import Speakable, Wrong, check, plain, web_url
 from protocol.errors import Code, VoiceError
 from protocol.job_view import JobView, State
 from protocol.reply import Reply
@@ -85,14 +85,6 @@ def _speed(value: object) -> object:
     return f"{float(written):.1f}"
 
 
-def _url(value: str) -> str:
-    """As far as the address alone tells; where it leads is looked at when it is called (RELIABILITY X1)."""
-    value = plain(value)
-    if not re.match(r"https?://[^/?#\s]", value, re.IGNORECASE) or re.search(r"[\s\x00-\x1f]", value):
-        raise Wrong("an http or https address")
-    return value
-
-
 _EITHER = ("string", "number")
 Bitrate = Annotated[
     int, BeforeValidator(_bitrate), WithJsonSchema({"enum": [*BITRATES, *map(str, BITRATES)], "default": 128})
@@ -102,7 +94,7 @@ VoiceCode = Annotated[str, AfterValidator(plain), Field(min_length=1, max_length
 AppId = Annotated[str, AfterValidator(plain), Field(min_length=1, max_length=100)]
 CallbackUrl = Annotated[
     str,
-    AfterValidator(_url),
+    AfterValidator(web_url),
     Field(min_length=1, max_length=MAX_URL, json_schema_extra={"format": "uri", "pattern": "^https?://[^/?#\\s]"}),
 ]
 
