@@ -2,7 +2,7 @@
 
 Long segments are cut into cues a person can read: two lines of at most ``LINE`` characters and ``MAX_SECONDS`` each,
 cut where a sentence ends, a breath is taken or a clause ends, with the times of the words where they are known and a
-share by length where they are not.
+share by length where they are not. Who speaks, where that is known, stands before the words (in WebVTT as its voice).
 """
 
 import json
@@ -44,6 +44,7 @@ class Segment:
     end: float
     text: str
     words: tuple[Word, ...] = ()
+    speaker: str = ""  # a name; "" where it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def render(transcript: Transcript, form: SubtitleFormat) -> str:
     if form is SubtitleFormat.JSON:
         return to_json(transcript)
     if form is SubtitleFormat.TXT:
-        return "".join(f"{_one_line(segment.text)}\n" for segment in transcript.segments)
+        return "".join(f"{_lead(segment)}{_one_line(segment.text)}\n" for segment in transcript.segments)
     cues = to_cues(transcript.segments)
     return to_srt(cues) if form is SubtitleFormat.SRT else to_vtt(cues)
 
@@ -73,7 +74,7 @@ def render(transcript: Transcript, form: SubtitleFormat) -> str:
 def to_srt(cues: Iterable[Segment]) -> str:
     """SubRip: numbered from 1, ``HH:MM:SS,mmm``."""
     blocks = [
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_two_lines(cue.text)}\n"
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_two_lines(_lead(cue) + cue.text)}\n"
         for number, cue in enumerate(cues, 1)
     ]
     return "\n".join(blocks)
@@ -82,7 +83,7 @@ def to_srt(cues: Iterable[Segment]) -> str:
 def to_vtt(cues: Iterable[Segment]) -> str:
     """WebVTT: ``&``, ``<`` and ``>`` are markup there, so they are escaped (and ``-->`` cannot occur)."""
     blocks = [
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{escape(_two_lines(cue.text), quote=False)}\n"
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_voice(cue)}{escape(_two_lines(cue.text), quote=False)}\n"
         for cue in cues
     ]
     return "WEBVTT\n" + "".join(blocks)
@@ -93,6 +94,8 @@ def to_json(transcript: Transcript) -> str:
     segments = []
     for segment in transcript.segments:
         row: dict[str, object] = {"start": _seconds(segment.start), "end": _seconds(segment.end), "text": segment.text}
+        if segment.speaker:
+            row["speaker"] = segment.speaker
         if segment.words:
             row["words"] = [
                 {"word": word.text, "start": _seconds(word.start), "end": _seconds(word.end)} for word in segment.words
@@ -114,7 +117,7 @@ def to_cues(segments: Iterable[Segment]) -> list[Segment]:
 
 def sentences(segment: Segment) -> Iterator[Segment]:
     """A segment's sentences, where the times of its words are known; else the segment as it is."""
-    if _join_words(segment.words) != _one_line(segment.text):
+    if not words_known(segment):
         yield segment
         return
     begin = 0
@@ -122,22 +125,40 @@ def sentences(segment: Segment) -> Iterator[Segment]:
         last = index == len(segment.words)
         if last or _ends(word, _SENTENCE_ENDS) or segment.words[index].start - word.end >= _SENTENCE_PAUSE_S:
             words = segment.words[begin:index]
-            yield Segment(words[0].start, max(words[-1].end, words[0].start), _join_words(words), words)
+            yield part(segment, words)
             begin = index
 
 
+def part(segment: Segment, words: Sequence[Word]) -> Segment:
+    """Some of a segment: the words of it that are given, at least one."""
+    start, end = words[0].start, max(words[-1].end, words[0].start)
+    return replace(segment, start=start, end=end, text=_join_words(words), words=tuple(words))
+
+
+def words_known(segment: Segment) -> bool:
+    """Whether the times of all its words are."""
+    return bool(segment.words) and _join_words(segment.words) == _one_line(segment.text)
+
+
 def _cut(segment: Segment) -> Iterator[Segment]:
-    pieces = _timed_words(segment)
+    pieces, lead = _timed_words(segment), _lead(segment)
     begin = 0
     while begin < len(pieces):
         end = begin + 1
-        while end < len(pieces) and _readable(pieces[begin : end + 1]):
+        while end < len(pieces) and _readable(pieces[begin : end + 1], lead):
             end += 1
         if end < len(pieces):
             end = _good_end(pieces, begin, end)
-        part = pieces[begin:end]
-        yield Segment(part[0].start, max(part[-1].end, part[0].start), _join_words(part), tuple(part))
+        yield part(segment, pieces[begin:end])
         begin = end
+
+
+def _lead(segment: Segment) -> str:
+    return f"{_one_line(segment.speaker)}: " if segment.speaker else ""
+
+
+def _voice(segment: Segment) -> str:
+    return f"<v {escape(_one_line(segment.speaker), quote=False)}>" if segment.speaker else ""
 
 
 def _good_end(words: Sequence[Word], begin: int, most: int) -> int:
@@ -160,8 +181,8 @@ def _ends(word: Word, marks: str) -> bool:
     return word.text.strip().rstrip(_QUOTES).endswith(tuple(marks))
 
 
-def _readable(words: Sequence[Word]) -> bool:
-    return _fits(_join_words(words)) and words[-1].end - words[0].start <= MAX_SECONDS
+def _readable(words: Sequence[Word], lead: str) -> bool:
+    return _fits(lead + _join_words(words)) and words[-1].end - words[0].start <= MAX_SECONDS
 
 
 def _fits(text: str) -> bool:
@@ -181,7 +202,7 @@ def _breaks(text: str) -> Iterator[tuple[int, int]]:
 def _timed_words(segment: Segment) -> list[Word]:
     """The words of a segment with times: the engine's own, or a share of the segment by their length."""
     text = _one_line(segment.text)
-    if segment.words and _join_words(segment.words) == text:
+    if words_known(segment):
         return list(segment.words)
     parts = _split(text)
     total, position, words = sum(map(len, parts)), 0, []
