@@ -37,6 +37,8 @@ class Plan(_Model):
     voices: int = Field(default=3, ge=0)  # saved voices (A32)
     text_chars: int = Field(default=5000, ge=0)  # code points of one request's text
     storage_mb: int = Field(default=2048, ge=0)  # files kept for the user, MiB
+    recording_mb: int = Field(default=500, ge=0)  # a file sent to the API of seed C (C3), MiB
+    minutes_per_month: int = Field(default=600, ge=0)  # of recordings that API transcribes (C3)
 
 
 class Overrides(_Model):
@@ -48,6 +50,8 @@ class Overrides(_Model):
     voices: int | None = Field(default=None, ge=0)
     text_chars: int | None = Field(default=None, ge=0)
     storage_mb: int | None = Field(default=None, ge=0)
+    recording_mb: int | None = Field(default=None, ge=0)
+    minutes_per_month: int | None = Field(default=None, ge=0)
 
     def over(self, plan: Plan) -> Plan:
         """The plan as it is for this user."""
@@ -81,11 +85,14 @@ class SttV2(_Model):
     idle_unload_s: int = Field(default=60, ge=0)  # a batch model unused for so long is unloaded; 0 = never
 
 
+_PAID: dict[str, Any] = {"recording_mb": 2048, "minutes_per_month": 0}  # C3
 _PLANS = {
     "free": Plan(),
-    "pro": Plan(requests_per_minute=60, jobs=5, sessions=5, voices=20, storage_mb=10_240),
-    "enterprise": Plan(requests_per_minute=300, jobs=20, sessions=20, voices=200, text_chars=50_000, storage_mb=51_200),
-    "owner": Plan(requests_per_minute=0, jobs=0, sessions=0, voices=0, text_chars=50_000, storage_mb=0),
+    "pro": Plan(requests_per_minute=60, jobs=5, sessions=5, voices=20, storage_mb=10_240, **_PAID),
+    "enterprise": Plan(
+        requests_per_minute=300, jobs=20, sessions=20, voices=200, text_chars=50_000, storage_mb=51_200, **_PAID
+    ),
+    "owner": Plan(requests_per_minute=0, jobs=0, sessions=0, voices=0, text_chars=50_000, storage_mb=0, **_PAID),
 }
 
 

@@ -191,6 +191,12 @@ class Users:
             return (await connection.execute(select(user).where(user.c.email == email))).one_or_none()
 
 
+async def rename(store: Store, user_id: int, name: str) -> None:
+    """Call an account by another name."""
+    async with store.write() as connection:
+        await _change(connection, user_id, name=clean_name(name))
+
+
 async def _change(connection: AsyncConnection, user_id: int, **values: object) -> None:
     if not possible_id(user_id):
         raise _unknown(user_id)

@@ -18,6 +18,13 @@ class Caller:
     user_id: int
     plan: Plan
     app_id: str | None = None  # of the App whose token was shown
+    origin: str | None = None  # of somebody without a key: what is counted together with him (``batch.visitors``)
+    single_use: bool = False  # by a token that is spent now
+
+    @property
+    def by_key(self) -> bool:
+        """Whether he showed a key of the account itself, which is there until somebody takes it away."""
+        return self.origin is None and self.app_id is None and not self.single_use
 
 
 class Callers:
@@ -48,4 +55,4 @@ class Callers:
             await self._rates.count(f"reads:{identity.user_id}", most, "Too many requests: {limit} a minute may read.")
         else:
             await self._rates.hit(identity.user_id, plan.requests_per_minute)
-        return Caller(identity.user_id, plan, identity.app_id)
+        return Caller(identity.user_id, plan, identity.app_id, single_use=identity.token)

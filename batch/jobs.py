@@ -1,12 +1,13 @@
 """A job: work with a status, and the one table of how statuses may follow each other (A22)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Code, VoiceError
 from protocol.requests import Priority
@@ -75,10 +76,12 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many unfinished jobs there may be at once (A4); 0 = no limit."""
+    """How many unfinished jobs there may be at once (A4); 0 = no limit. ``also`` raises what else is against another
+    one, by a look at the store under the same lock."""
 
     user: int = 0
     server: int = 0
+    also: Callable[[AsyncConnection], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

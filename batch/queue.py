@@ -64,6 +64,8 @@ class Queue:
                 if replayed is not None:
                     return replayed
             await self._check(connection, asked.user_id, limits)
+            if limits.also is not None:
+                await limits.also(connection)
             job_id = self._new_id()
             hold_id = await self._ledger.hold(connection, asked.user_id, asked.price_units, f"job:{job_id}")
             await connection.execute(insert(job).values(self._row(job_id, hold_id, asked)))

@@ -9,10 +9,12 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from accounts.ledger import Ledger
 from accounts.policy import Policies, Policy
@@ -51,6 +53,7 @@ class Order:
     callback: Callback | None = None
     key: str | None = None  # Idempotency-Key
     fingerprint: bytes = b""  # of the request as it was sent
+    also: Callable[[AsyncConnection], Awaitable[None]] | None = None  # as ``jobs.Limits``
 
 
 class Service:
@@ -100,16 +103,17 @@ class Service:
             user_id=caller.user_id,
             dialect=order.dialect,
             work=order.work,
-            price_units=price(order.route, order.quantity, policy.prices),
+            price_units=0 if caller.origin is not None else price(order.route, order.quantity, policy.prices),
             details=order.details,
             priority=WAITED_FOR if order.waited else _ORDINARY,
             callback=order.callback,
             idempotency_key=order.key,
             body_hash=order.fingerprint,
         )
+        limits = Limits(caller.plan.jobs, policy.server_jobs, order.also)
         needed = uploads_of(order.work)
         async with self.uploads.kept(*needed):
-            job = await self._queue.submit(submission, Limits(caller.plan.jobs, policy.server_jobs))
+            job = await self._queue.submit(submission, limits)
         for name in set(needed) - set(uploads_of(job.work)):  # it was asked for before
             await self.uploads.remove(name)
         self._dispatch.announce(JOBS)

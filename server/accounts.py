@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from accounts.apps import Apps
+from accounts.house import House
 from accounts.identity import Identities
 from accounts.keys import Keys
 from accounts.ledger import Ledger
@@ -39,6 +40,7 @@ class Accounts:
     identities: Identities
     limits: LimitsOf
     voices: SavedVoices
+    house: House
 
 
 def accounts_of(store: Store) -> Accounts:
@@ -59,6 +61,7 @@ def accounts_of(store: Store) -> Accounts:
         identities=Identities(keys, tokens, apps),
         limits=limits,
         voices=SavedVoices(store, limits, now=now),
+        house=House(store, ledger, now=now),
     )
 
 

@@ -12,7 +12,7 @@ from batch.callers import Caller, Callers
 from batch.form_limits import FileCap, FormLimits
 from batch.forms import Form, read_form
 from batch.jobs import Job
-from batch.service import Service, fingerprint, idempotency_key
+from batch.service import WAIT_S, Service, fingerprint, idempotency_key
 from protocol.errors import Code, VoiceError
 
 _MIB = 1024 * 1024
@@ -49,10 +49,16 @@ class Exchange:
         return await self._callers.identify(request.headers.get("authorization"), address, reading=reading)
 
     @asynccontextmanager
-    async def asked(self, request: Request, files: Mapping[str, FileCap] | None = None) -> AsyncIterator[Asked]:
-        """The request's caller and form, for as long as its files are needed; ``files`` are those it must have."""
-        caller = await self.caller(request)
-        key = idempotency_key(request.headers.get("idempotency-key"))
+    async def asked(
+        self, request: Request, files: Mapping[str, FileCap] | None = None, *, caller: Caller | None = None
+    ) -> AsyncIterator[Asked]:
+        """The request's caller and form, for as long as its files are needed; ``files`` are those it must have.
+
+        ``caller``: who it is, where that is known already. Who has no key has no Idempotency-Key either: it would be
+        anybody's.
+        """
+        caller = caller or await self.caller(request)
+        key = idempotency_key(request.headers.get("idempotency-key")) if caller.origin is None else None
         limits = FormLimits(files=files or {}, text_bytes=_TEXT_BYTES)
         try:
             async with read_form(request.headers, request.stream(), limits, self.service.uploads) as form:
@@ -65,12 +71,12 @@ class Exchange:
         except ClientDisconnect:
             raise VoiceError(Code.BAD_REQUEST, "The client has gone.") from None
 
-    async def finished(self, request: Request, job: Job) -> Job:
+    async def finished(self, request: Request, job: Job, *, within_s: float = WAIT_S) -> Job:
         """The job once it is over. Raises ClientGone, TIMEOUT."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 leaving = tasks.create_task(_leave(request))
-                finished = await self.service.wait(job)
+                finished = await self.service.wait(job, within_s)
                 leaving.cancel()
                 return finished
         except ExceptionGroup as errors:
@@ -86,7 +92,7 @@ def cap(mib: int, video_mib: int | None = None) -> FileCap:
 def _own_path(request: Request) -> str:
     """The path without an API's prefix, so that a request is the same by both addresses."""
     path = request.url.path
-    return path[2:] if path.startswith(("/a/", "/b/")) else path
+    return path[2:] if path.startswith(("/a/", "/b/", "/c/", "/d/")) else path
 
 
 async def _leave(request: Request) -> None:
