@@ -83,7 +83,7 @@ def to_srt(cues: Iterable[Segment]) -> str:
 def to_vtt(cues: Iterable[Segment]) -> str:
     """WebVTT: ``&``, ``<`` and ``>`` are markup there, so they are escaped (and ``-->`` cannot occur)."""
     blocks = [
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_voice(cue)}{escape(_two_lines(cue.text), quote=False)}\n"
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_voice(cue)}{_markup(_two_lines(cue.text))}\n"
         for cue in cues
     ]
     return "WEBVTT\n" + "".join(blocks)
@@ -158,7 +158,11 @@ def _lead(segment: Segment) -> str:
 
 
 def _voice(segment: Segment) -> str:
-    return f"<v {escape(_one_line(segment.speaker), quote=False)}>" if segment.speaker else ""
+    return f"<v {_markup(_one_line(segment.speaker))}>" if segment.speaker else ""
+
+
+def _markup(text: str) -> str:
+    return escape(text, quote=False)
 
 
 def _good_end(words: Sequence[Word], begin: int, most: int) -> int:
