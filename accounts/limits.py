@@ -115,11 +115,13 @@ class Throttle:
         self._limiter = limiter
         self._per_minute = per_minute
 
-    async def attempt(self, kind: str, *whose: str) -> None:
+    async def attempt(self, kind: str, *whose: str) -> Rate:
         """Count an attempt ("login", "key") on each of these accounts and addresses. RATE_LIMITED past the limit."""
+        rate = Rate(self._per_minute, self._per_minute, 0.0)
         for one in whose:
             name = hashlib.sha256(one.casefold().encode(errors="surrogatepass")).hexdigest()[:32]
-            await self._limiter.count(f"{kind}:{name}", self._per_minute, "Too many attempts; wait a moment.")
+            rate = await self._limiter.count(f"{kind}:{name}", self._per_minute, "Too many attempts; wait a moment.")
+        return rate
 
 
 class LimitsOf:

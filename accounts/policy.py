@@ -37,6 +37,7 @@ class Plan(_Model):
     voices: int = Field(default=3, ge=0)  # saved voices (A32)
     text_chars: int = Field(default=5000, ge=0)  # code points of one request's text
     storage_mb: int = Field(default=2048, ge=0)  # files kept for the user, MiB
+    api: bool = True  # whether keys of the plan's users open the HTTP APIs (D22: "forbidden")
     recording_mb: int = Field(default=500, ge=0)  # a file sent to the API of seed C (C3), MiB
     minutes_per_month: int = Field(default=600, ge=0)  # of recordings that API transcribes (C3)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from accounts.identity import Identities
-from accounts.limits import LimitsOf, RateLimiter, Throttle
+from accounts.limits import LimitsOf, Rate, RateLimiter, Throttle
 from accounts.policy import Plan
 from protocol.errors import Code, VoiceError
 
@@ -18,6 +18,7 @@ class Caller:
     user_id: int
     plan: Plan
     app_id: str | None = None  # of the App whose token was shown
+    rate: Rate | None = None  # where the user stands in his minute
     origin: str | None = None  # of somebody without a key: what is counted together with him (``batch.visitors``)
     single_use: bool = False  # by a token that is spent now
 
@@ -37,7 +38,7 @@ class Callers:
         self._guesses = Throttle(rates)
 
     async def identify(self, authorization: str | None, address: str, *, reading: bool = False) -> Caller:
-        """The caller behind an Authorization header. Raises UNAUTHORIZED, RATE_LIMITED.
+        """The caller behind an Authorization header. Raises UNAUTHORIZED, RATE_LIMITED; FORBIDDEN without API access.
 
         ``reading``: what is asked for costs nothing. Wrong keys count against the address they come from.
         """
@@ -47,12 +48,14 @@ class Callers:
             raise VoiceError(Code.UNAUTHORIZED, "An API key is required: send it as 'Authorization: Bearer <key>'.")
         identity = await self._identities.verify(secret)
         if identity is None:
-            await self._guesses.attempt("key", address)
-            raise VoiceError(Code.UNAUTHORIZED, "The API key is not valid.")
+            rate = await self._guesses.attempt("key", address)
+            raise VoiceError(Code.UNAUTHORIZED, "The API key is not valid.", rate=rate)
         plan = await self._limits.of(identity.user_id)
         if reading:
             most = plan.requests_per_minute * READS
-            await self._rates.count(f"reads:{identity.user_id}", most, "Too many requests: {limit} a minute may read.")
+            rate = await self._rates.count(f"reads:{identity.user_id}", most, "Too many requests: {limit} a minute may read.")
         else:
-            await self._rates.hit(identity.user_id, plan.requests_per_minute)
-        return Caller(identity.user_id, plan, identity.app_id, single_use=identity.token)
+            rate = await self._rates.hit(identity.user_id, plan.requests_per_minute)
+        if not plan.api:
+            raise VoiceError(Code.FORBIDDEN, "API access is not part of your plan.", rate=rate)
+        return Caller(identity.user_id, plan, identity.app_id, rate=rate, single_use=identity.token)

@@ -189,6 +189,7 @@ def view(job: Job, *, remaining: float | None = None, expired: bool = False) -> 
         error=job.error.message if job.error else "",
         error_code=job.error.code.value if job.error else "",
         expired=expired,
+        finished_at=job.finished_at,
     )
 
 

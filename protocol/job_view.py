@@ -40,3 +40,4 @@ class JobView:
     error: str = ""  # of a failed one, for people
     error_code: str = ""  # and ``errors.Code``
     expired: bool = False  # its files are no longer kept
+    finished_at: float | None = None

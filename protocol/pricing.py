@@ -39,6 +39,7 @@ class Route(StrEnum):
     TTS_AI_SEPARATE = "tts_ai.separate"
     TTS_AI_TRANSLATE = "tts_ai.translate"
     TTS_AI_CHAT = "tts_ai.chat"
+    TTS_AI_TOOLS = "tts_ai.tools"
     LIVE_LISTEN = "live.listen"
     LIVE_SPEAK = "live.speak"
 
@@ -112,6 +113,7 @@ _DEFAULTS: dict[Route, tuple[Price, str]] = {
     Route.TTS_AI_SEPARATE: (_minutes(4, Rounding.STARTED), "D4 says 3-4; unit as tts_ai.stt"),
     Route.TTS_AI_TRANSLATE: (_minutes(5, Rounding.STARTED), "D4; unit as tts_ai.stt"),
     Route.TTS_AI_CHAT: (Price(credits=Decimal(3), per=1, unit=Unit.TURNS), "D4"),
+    Route.TTS_AI_TOOLS: (_minutes(0), "D4: analysis and conversion are free"),
     Route.LIVE_LISTEN: (_minutes(1), "inferred from C4, by the second"),
     Route.LIVE_SPEAK: (_characters(1200), "inferred: as studio.tts"),
 }

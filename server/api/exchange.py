@@ -46,7 +46,9 @@ class Exchange:
     async def caller(self, request: Request, *, reading: bool = False) -> Caller:
         """Who asks. Raises UNAUTHORIZED, RATE_LIMITED."""
         address = request.client.host if request.client else ""
-        return await self._callers.identify(request.headers.get("authorization"), address, reading=reading)
+        caller = await self._callers.identify(request.headers.get("authorization"), address, reading=reading)
+        request.state.rate = caller.rate
+        return caller
 
     @asynccontextmanager
     async def asked(

@@ -133,16 +133,18 @@ def labels(model: type[BaseModel] = Plan) -> dict[str, str]:
 
 
 def _label(name: str) -> str:
-    *words, last = name.replace("srt", "SRT").replace("chars", "characters").split("_")
+    *words, last = name.replace("srt", "SRT").replace("api", "API access").replace("chars", "characters").split("_")
     words.append({"mb": "(MiB)", "kb": "(KiB)", "s": "(seconds)"}.get(last, last))
     text = " ".join(words)
     return text[0].upper() + text[1:]
 
 
 def _numbers(place: str, model: BaseModel) -> list[FormField]:
-    said = labels(type(model))
+    said, yes_no = labels(type(model)), [("true", "yes"), ("false", "no")]
     return [
-        FormField(f"{place}/{name}", said[name], str(value), extra='min="0"')
+        FormField(f"{place}/{name}", said[name], _yes(value), options=yes_no)
+        if isinstance(value, bool)
+        else FormField(f"{place}/{name}", said[name], str(value), extra='min="0"')
         for name, value in model.model_dump().items()
     ]
 
