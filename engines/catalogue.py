@@ -1,7 +1,7 @@
 """Every voice a client can name, whatever its dialect, and the engine voice that answers to it.
 
-The table is ``voices.toml``: Voxline's own voices and those of CONTRACT B15 and B16, by their codes. A client's string
-is only ever looked up here; it never becomes a path or an engine's voice name.
+The table is ``voices.toml``: Voxline's own voices and those of CONTRACT B15, B16 and D20, by their codes. A client's
+string is only ever looked up here; it never becomes a path or an engine's voice name.
 """
 
 import tomllib
@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from protocol.errors import Code, VoiceError
 
 # What a voice may be asked for, by the quality of its recording (E8 leaves the subsets to the voice).
 ALL_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
+_CHARACTERS = 4  # adults of each gender
 _TOP_RATES = {"_48k": 48000, "_44k": 44100, "-Standard-": 24000}  # by the mark in a voice's code
 
 
@@ -30,7 +32,7 @@ class VoiceEntry:
     engine: str  # "espeak-ng"
     engine_voice: str  # the engine's own id, for ``Speak.voice``
     rates: tuple[int, ...]  # sample rates it may be asked for, ascending (E8)
-    family: str  # whose code it is: "voxline", "vbee" or "standard"
+    family: str  # whose code it is: "voxline", "vbee", "standard" or "kokoro"
 
     @property
     def default_rate(self) -> int:
@@ -78,6 +80,7 @@ def _load() -> Catalogue:
     people = table["characters"]
     own = [_own(row, character, people[character]) for row in table["language"] for character in row["characters"]]
     foreign = [_foreign(voice) for voice in table["voice"]]
+    foreign += [_person(row, number) for row in table["people"] for number in range(len(row["names"]))]
     defaults = {tag: f"{row['tag']}-{row['characters'][0]}" for row in table["language"] for tag in row["default_for"]}
     return Catalogue([*own, *foreign], defaults)
 
@@ -112,4 +115,21 @@ def _foreign(row: dict[str, str]) -> VoiceEntry:
         engine_voice=row["espeak"],
         rates=tuple(rate for rate in ALL_RATES if rate <= top),
         family=row["family"],
+    )
+
+
+def _person(row: dict[str, Any], number: int) -> VoiceEntry:
+    """One of Kokoro's names (D20). There are more of them than characters, so some share one."""
+    name = row["names"][number]
+    return VoiceEntry(
+        code=f"{row['prefix']}_{name}",
+        name=name.title(),
+        language=row["language"],
+        locale=row["locale"],
+        gender=row["gender"],
+        age="adult",
+        engine="espeak-ng",
+        engine_voice=f"{row['espeak']}/{row['gender']}-{number % _CHARACTERS + 1}",
+        rates=ALL_RATES,
+        family="kokoro",
     )

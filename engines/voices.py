@@ -9,6 +9,7 @@ from engines.fleet import Fleet
 from protocol.errors import Code, VoiceError
 
 _AUTO = "auto"
+_NAMES = "kokoro"  # the family of voices that are names only: whoever fits speaks for them
 
 
 def find_voice(catalogue: Catalogue, fleet: Fleet, code: str, language: str = _AUTO) -> VoiceEntry:
@@ -24,12 +25,25 @@ def find_voice(catalogue: Catalogue, fleet: Fleet, code: str, language: str = _A
             raise VoiceError(
                 Code.NOT_FOUND, "There is no voice of that name; GET /v1/voices lists them.", field="voice"
             )
-        voice = found
+        voice = _stand_in(fleet, found) if found.family == _NAMES else found
     if all(able.engine != voice.engine for able in fleet.capabilities()):
         spec = registry.find(voice.engine)
         what = f"The speech engine {voice.engine} is not installed."
         raise VoiceError(Code.NOT_INSTALLED, what, install=spec.install if spec else "")
     return voice
+
+
+def voice_for(catalogue: Catalogue, fleet: Fleet, code: str, language: str) -> VoiceEntry:
+    """The voice of that code, or where it speaks another language the one most like it that speaks this.
+
+    Raises what ``find_voice`` does, NOT_FOUND for a language nobody speaks too.
+    """
+    voice = find_voice(catalogue, fleet, code, language)
+    if language in ("", _AUTO) or iso(language) == voice.language:
+        return voice
+    like = (one for one in catalogue.all() if one.family == "voxline" and one.language == iso(language))
+    nearest = next((one for one in like if (one.gender, one.age) == (voice.gender, voice.age)), None)
+    return find_voice(catalogue, fleet, _AUTO, language) if nearest is None else _stand_in(fleet, nearest)
 
 
 def engine_voices(fleet: Fleet) -> Iterator[VoiceEntry]:
@@ -60,6 +74,17 @@ def iso(language: str) -> str:
     """The ISO 639 code of a tag, as engines list it."""
     code = language.lower().replace("_", "-").partition("-")[0]
     return "zh" if code == "cmn" else code
+
+
+def _stand_in(fleet: Fleet, voice: VoiceEntry) -> VoiceEntry:
+    """A voice that is but a name: the most preferred engine's of that language and gender, else as it is."""
+    for able in _synthesizers(fleet):
+        if able.engine == voice.engine:
+            break
+        for own in able.voices if able.live else ():
+            if (iso(own.language), own.gender, own.age) == (voice.language, voice.gender, voice.age):
+                return entry_of(able, own.id)
+    return voice
 
 
 def _best(catalogue: Catalogue, fleet: Fleet, language: str) -> VoiceEntry:

@@ -144,3 +144,14 @@ def test_every_entry_is_a_voice_of_the_engine(catalogue: Catalogue) -> None:
 def test_the_table_describes_the_characters_as_the_engine_has_them(repository: Path) -> None:
     table = tomllib.loads((repository / "engines" / "voices.toml").read_text(encoding="utf-8"))["characters"]
     assert table == {name: {"gender": who.gender, "age": who.age} for name, who in CHARACTERS.items()}
+
+
+def test_names_of_kokoros(catalogue: Catalogue) -> None:
+    """D20: the letters before the name are the language and the gender."""
+    names = [entry for entry in catalogue.all() if entry.family == "kokoro"]
+    assert len(names) == 54 and found(catalogue, "af_bella") in names
+    languages = {"a": "en", "b": "en", "j": "ja", "z": "zh", "e": "es", "f": "fr", "h": "hi", "i": "it", "p": "pt"}
+    for entry in names:
+        language, gender = languages[entry.code[0]], {"f": "female", "m": "male"}[entry.code[1]]
+        assert (entry.language, entry.gender) == (language, gender)
+        assert entry.engine_voice.rpartition("/")[2] in CHARACTERS

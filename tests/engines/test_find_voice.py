@@ -8,7 +8,7 @@ from engines.base import Capabilities, Task
 from engines.base import Voice as Voiced
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
-from engines.voices import engine_voices, find_voice
+from engines.voices import engine_voices, find_voice, voice_for
 from protocol.errors import Code, VoiceError
 from tests.stream.speaking_server import Voice
 
@@ -87,3 +87,39 @@ def test_a_voice_of_an_engine_by_its_code() -> None:
     assert chosen("vi-south-female-1", "auto", VITS, ESPEAK)[0] == "espeak-ng", "a voice is who it says it is"
     codes = [voice.code for voice in engine_voices(cast(Fleet, Engines(VITS, ESPEAK)))]
     assert codes == ["vits-vi", "vits-yo-0", "vits-yo-1"]
+
+
+DESIGNED = Capabilities(
+    "neural",
+    Task.SYNTHESIZE,
+    languages=("en", "es"),
+    voices=(Voiced("us-woman", "a woman", "en-US", "female"), Voiced("es", "somebody", "es", "neutral")),
+)
+
+
+def test_a_name_is_spoken_by_the_best_engine_that_has_such_a_person() -> None:
+    """D20: ``af_bella`` is a woman who speaks English, whoever that is here."""
+
+    def speaker(code: str, *able: Capabilities) -> str:
+        voice = find_voice(Catalogue.load(), cast(Fleet, Engines(*able)), code)
+        return f"{voice.engine}:{voice.engine_voice}"
+
+    assert speaker("af_bella", ESPEAK) == "espeak-ng:en-us/female-1"
+    assert speaker("af_bella", DESIGNED, ESPEAK) == "neural:us-woman"
+    assert speaker("am_adam", DESIGNED, ESPEAK) == "espeak-ng:en-us/male-1"
+    assert speaker("af_bella", ESPEAK, DESIGNED) == "espeak-ng:en-us/female-1", "the preferred one has her"
+
+
+def test_a_voice_of_another_language_gives_way_to_its_like() -> None:
+    def speaker(code: str, language: str) -> str:
+        fleet = cast(Fleet, Voice())
+        return voice_for(Catalogue.load(), fleet, code, language).engine_voice
+
+    assert speaker("af_bella", "auto") == speaker("af_bella", "en-GB") == "en-us/female-1"
+    assert speaker("af_bella", "es") == "es/female-1"
+    assert speaker("am_adam", "vi") == "vi/male-1"
+    assert speaker("en-us-girl", "vi") == "vi/girl"
+    assert speaker("en-us-girl", "fr") == "fr-fr/female-1", "there is no girl who speaks French"
+    with pytest.raises(VoiceError) as caught:
+        speaker("af_bella", "tlh")
+    assert caught.value.code is Code.NOT_FOUND and caught.value.facts["field"] == "language"
