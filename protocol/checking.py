@@ -121,15 +121,17 @@ def _wanted(kind: str, context: Mapping[str, Any], bounds: Mapping[str, Any]) ->
 
 def _bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> Mapping[str, Any]:
     """What the schema says of a field of the model itself."""
-    found = _properties(model).get(str(location[0]), {}) if len(location) == 1 else {}
-    return next((one for one in found.get("anyOf", ()) if one != {"type": "null"}), found)
+    schema = _schema(model)
+    found = schema.get("properties", {}).get(str(location[0]), {}) if len(location) == 1 else {}
+    found = next((one for one in found.get("anyOf", ()) if one != {"type": "null"}), found)
+    named = str(found.get("$ref", "")).rpartition("/")[2]  # an enum is described by its name
+    bounds: Mapping[str, Any] = schema.get("$defs", {}).get(named, found)
+    return bounds
 
 
 @cache
-def _properties(model: type[BaseModel]) -> Mapping[str, Any]:
-    properties = model.model_json_schema(by_alias=True).get("properties", {})
-    assert isinstance(properties, dict)
-    return properties
+def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
+    return model.model_json_schema(by_alias=True)
 
 
 def _name(location: tuple[int | str, ...]) -> str:

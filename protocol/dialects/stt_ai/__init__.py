@@ -1,7 +1,8 @@
 """The wire of seed C, STT.ai (C1-C23). Pure translation.
 
 ``live.py``: the stream. ``catalogue.py``: what there is. ``errors.py``: how it fails. ``forms.py``, ``transcripts.py``:
-recordings in, transcripts out. ``texts.py``: work on written text. ``account.py``: the account API.
+recordings in, transcripts out. ``texts.py``: work on written text. ``account.py``: the account API. ``fields.py``: what
+kinds of fields there are.
 """
 
 from protocol.dialects.stt_ai.catalogue import KNOWN_MODELS as KNOWN_MODELS
