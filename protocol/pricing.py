@@ -29,6 +29,8 @@ class Route(StrEnum):
     VBEE_TTS = "vbee.tts"
     VBEE_REALTIME = "vbee.realtime"
     STT_AI_TRANSCRIBE = "stt_ai.transcribe"
+    STT_AI_ENHANCE = "stt_ai.enhance"
+    STT_AI_CLONE = "stt_ai.clone"
     TTS_AI_FREE = "tts_ai.free"
     TTS_AI_STANDARD = "tts_ai.standard"
     TTS_AI_PREMIUM = "tts_ai.premium"
@@ -103,6 +105,8 @@ _DEFAULTS: dict[Route, tuple[Price, str]] = {
     Route.VBEE_TTS: (_characters(1200), "inferred: as studio.tts"),
     Route.VBEE_REALTIME: (_characters(1200), "inferred: as studio.tts"),
     Route.STT_AI_TRANSCRIBE: (_minutes(1, Rounding.STARTED), "C4"),
+    Route.STT_AI_ENHANCE: (_minutes(1, Rounding.STARTED), "inferred: a minute of sound, as C4"),
+    Route.STT_AI_CLONE: (_characters(1), "inferred: about a minute of speech, as C4"),
     Route.TTS_AI_FREE: (_characters(1), "D4"),
     Route.TTS_AI_STANDARD: (_characters(2), "D4"),
     Route.TTS_AI_PREMIUM: (_characters(4), "D4"),
