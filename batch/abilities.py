@@ -10,9 +10,11 @@ from protocol.languages import language_name
 from protocol.work import (
     Analyzing,
     AnyVoice,
+    Conversing,
     Deechoing,
     Dubbing,
     Enhancing,
+    Interpreting,
     Revoicing,
     Separating,
     Speaking,
@@ -41,7 +43,9 @@ class Abilities:
             self._fleet.separator(work.stems)
         elif isinstance(work, Enhancing | Deechoing | Analyzing | Revoicing):
             self._fleet.sound_tool(work.kind)
-        if isinstance(work, Speaking | Dubbing | Revoicing):
+        if isinstance(work, Interpreting) or (isinstance(work, Conversing) and not work.text):
+            self.recognizer(*((work.language, work.engine) if isinstance(work, Interpreting) else ("auto", "auto")))
+        if isinstance(work, Speaking | Dubbing | Revoicing | Interpreting | Conversing):
             await self._check_speech(user_id, work)
 
     def recognizer(self, language: str, engine: str) -> str:
@@ -63,12 +67,17 @@ class Abilities:
         engines = {one.engine for one in self._capable(Task.SYNTHESIZE)}
         return sorted({voice.language for voice in self._catalogue.all() if voice.engine in engines})
 
-    async def _check_speech(self, user_id: int, work: Speaking | Dubbing | Revoicing) -> None:
+    async def _check_speech(
+        self, user_id: int, work: Speaking | Dubbing | Revoicing | Interpreting | Conversing
+    ) -> None:
         if not self._capable(Task.SYNTHESIZE):
             raise VoiceError(Code.NOT_INSTALLED, "No engine that speaks is installed.")
         for voice in dict.fromkeys(voices_of(work)):
             await self._check_voice(user_id, voice)
-        language = work.language if isinstance(work, Revoicing) else work.style.language
+        if isinstance(work, Interpreting):
+            language = work.target
+        else:
+            language = work.language if isinstance(work, Revoicing) else work.style.language
         if language != "auto":
             self._check_language(language)
 

@@ -23,7 +23,7 @@ from batch.deliveries import Deliveries
 from batch.dispatch import LocalDispatch, open_dispatch
 from batch.media import MediaReader
 from batch.outbox import Outbox
-from batch.pipelines import dub, separate, speak, transcribe
+from batch.pipelines import converse, dub, interpret, separate, speak, transcribe
 from batch.pipelines.base import Tools
 from batch.queue import Queue
 from batch.signing import WebhookSecrets
@@ -51,6 +51,8 @@ CRAFTS: Mapping[str, Craft] = {
     "dub": Craft("srt2voice", dub.run),
     "transcribe": Craft("stt", transcribe.run),
     "separate": Craft("sep", separate.run),
+    "interpret": Craft("translate", interpret.run),
+    "converse": Craft("resp", converse.run),
 }
 
 
