@@ -136,11 +136,14 @@ class Settings(BaseSettings):
 
     # -- who may come in
     anonymous: bool = Field(default=True, description="Serve callers without a key, under the three limits below.")
+    anonymous_mb: int = Field(
+        default=100, ge=0, description="Size of a file from an address without a key, MiB; 0 = no limit."
+    )
     anonymous_per_day: int = Field(
-        default=3, ge=0, description="Sessions a day of an address without a key; 0 = no limit."
+        default=3, ge=0, description="Sessions, and jobs, a day of an address without a key; 0 = no limit."
     )
     anonymous_at_once: int = Field(
-        default=1, ge=0, description="Sessions at once of an address without a key; 0 = no limit."
+        default=1, ge=0, description="Sessions, and jobs, at once of an address without a key; 0 = no limit."
     )
     sessions: int = Field(default=200, ge=1, description="Live sessions of this server.")
     sessions_per_key: int = Field(default=20, ge=0, description="Live sessions of one key; 0 = no limit.")
