@@ -16,6 +16,7 @@ _MADE_ONCE = text(
     "INSERT INTO user_account (email, name, role, state, plan, limits, created_at) "
     "VALUES (:email, 'Visitors without a key', 'user', 'disabled', 'free', '{}', :at) ON CONFLICT (email) DO NOTHING"
 )
+_OURS = select(user.c.id).where(user.c.email == VISITORS)
 
 
 class House:
@@ -29,20 +30,21 @@ class House:
 
     async def visitors(self) -> int:
         """The id of the account."""
+        return await self.known() or await self._make()
+
+    async def known(self) -> int | None:
+        """The same; None when nobody ever came without a key."""
         if self._visitors is None:
-            self._visitors = await self._find()
+            async with self._store.read() as connection:
+                self._visitors = (await connection.execute(_OURS)).scalar_one_or_none()
         return self._visitors
 
-    async def _find(self) -> int:
-        ours = select(user.c.id).where(user.c.email == VISITORS)
-        async with self._store.read() as connection:
-            found: int | None = (await connection.execute(ours)).scalar_one_or_none()
-        if found is not None:
-            return found
+    async def _make(self) -> int:
         async with self._store.write() as connection:
             await connection.execute(_MADE_ONCE, {"email": VISITORS, "at": self._now()})
-            made: int = (await connection.execute(ours.with_for_update())).scalar_one()
+            made: int = (await connection.execute(_OURS.with_for_update())).scalar_one()
             accounts = select(func.count()).select_from(ledger_account).where(ledger_account.c.user_id == made)
             if not (await connection.execute(accounts)).scalar_one():
                 await self._ledger.open(connection, made)
+        self._visitors = made
         return made

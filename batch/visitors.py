@@ -102,9 +102,15 @@ class Visitors:
         return list(await connection.execute(query))
 
 
-async def forget_visitors(store: Store, house: Callable[[], Awaitable[int]], now: float) -> int:
-    """Take the words out of visitors' jobs that were over a day ago: how many those were."""
-    old = (job.c.user_id == await house()) & job.c.status.in_(sorted(TERMINAL)) & (job.c.finished_at <= now - _DAY_S)
+async def forget_visitors(store: Store, known: Callable[[], Awaitable[int | None]], now: Callable[[], float]) -> int:
+    """Take the words out of visitors' jobs that were over a day ago: how many those were.
+
+    ``known`` finds the house's account, if it was ever needed.
+    """
+    house = await known()
+    if house is None:
+        return 0
+    old = (job.c.user_id == house) & job.c.status.in_(sorted(TERMINAL)) & (job.c.finished_at <= now() - _DAY_S)
     blank = {"dialect": FORGOTTEN, "details": "{}", "error": ""}
     async with store.write() as connection:
         heard = update(job).where(old, job.c.dialect != FORGOTTEN, job.c.outcome != "")
