@@ -29,6 +29,7 @@ from batch.queue import Queue
 from batch.signing import WebhookSecrets
 from batch.sweeper import Chore, Sweeper, look_for_lost_workers
 from batch.uploads import Uploads
+from batch.visitors import forget_visitors
 from batch.watcher import Watcher
 from batch.webhooks import Sender
 from batch.worker import POLL_S, Worker
@@ -122,7 +123,8 @@ async def open_workshop(
             )
             watcher = Watcher(queue, lease_s=settings.lease_seconds, tick=tick)
             tune = partial(tune_batch_models, fleet, accounts.policies)
-            sweeper = _chores(shop, watcher, tune, settings.lease_seconds)
+            forget = partial(forget_visitors, store, accounts.house.known, now)
+            sweeper = _chores(shop, watcher, tune, forget, settings.lease_seconds)
             async with _running(shop, sweeper):
                 yield shop
     finally:
@@ -149,7 +151,13 @@ async def _running(shop: Workshop, sweeper: Sweeper) -> AsyncIterator[None]:
                 task.cancel()
 
 
-def _chores(shop: Workshop, watcher: Watcher, tune: Callable[[], Awaitable[None]], lease_s: float) -> Sweeper:
+def _chores(
+    shop: Workshop,
+    watcher: Watcher,
+    tune: Callable[[], Awaitable[None]],
+    forget: Callable[[], Awaitable[int]],
+    lease_s: float,
+) -> Sweeper:
     async def look() -> None:
         await look_for_lost_workers(watcher, shop.dispatch)
 
@@ -159,6 +167,7 @@ def _chores(shop: Workshop, watcher: Watcher, tune: Callable[[], Awaitable[None]
             Chore("models of batch work", _TUNE_S, tune),
             Chore("expired files", _SWEEP_S, shop.artifacts.sweep),
             Chore("unneeded uploads", _SWEEP_S, shop.uploads.sweep),
+            Chore("what visitors said", _SWEEP_S, forget),
         ]
     )
 
