@@ -33,12 +33,15 @@ MEDIA_TYPES = {
     "mp3": "audio/mpeg",
     "flac": "audio/flac",
     "ogg": "audio/ogg",
+    "m4a": "audio/mp4",
+    "aac": "audio/aac",
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
     "txt": "text/plain; charset=utf-8",
     "json": "application/json",
 }
-STEMS = ("vocals", "instrumental")  # roles that show in the name (A26)
+# Roles that show in the name (A26, D14).
+STEMS = ("vocals", "instrumental", "drums", "bass", "guitar", "piano", "other")
 
 _RANDOM = 22
 _NAME = re.compile(

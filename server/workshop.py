@@ -23,7 +23,19 @@ from batch.deliveries import Deliveries
 from batch.dispatch import LocalDispatch, open_dispatch
 from batch.media import MediaReader
 from batch.outbox import Outbox
-from batch.pipelines import converse, dub, interpret, separate, speak, transcribe
+from batch.pipelines import (
+    analyze,
+    converse,
+    convert,
+    deecho,
+    dub,
+    enhance,
+    interpret,
+    revoice,
+    separate,
+    speak,
+    transcribe,
+)
 from batch.pipelines.base import Tools
 from batch.queue import Queue
 from batch.signing import WebhookSecrets
@@ -52,6 +64,11 @@ CRAFTS: Mapping[str, Craft] = {
     "dub": Craft("srt2voice", dub.run),
     "transcribe": Craft("stt", transcribe.run),
     "separate": Craft("sep", separate.run),
+    "enhance": Craft("enhanced", enhance.run),
+    "deecho": Craft("deecho", deecho.run),
+    "convert": Craft("converted", convert.run),
+    "analyze": Craft("music", analyze.run),
+    "revoice": Craft("revoiced", revoice.run),
     "interpret": Craft("translate", interpret.run),
     "converse": Craft("resp", converse.run),
 }

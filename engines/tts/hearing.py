@@ -38,8 +38,30 @@ class Heard:
     pace: float  # syllables a second, pauses left out; 0 when there are too few to tell
 
 
+@dataclass(frozen=True, slots=True)
+class Melody:
+    """How high a voice is every 10 ms, from 25 ms on."""
+
+    pitch: Floats  # Hz; means something where it is voiced
+    voiced: NDArray[np.bool_]
+    decibels: Floats  # below the loud parts
+    loud: float  # root mean square of those, of full scale
+
+
 def hear(pcm: bytes, rate: int) -> Heard | None:
     """What s16le mono at ``rate`` Hz sounds like; None when nobody speaks in it."""
+    melody = melody_of(pcm, rate)
+    if melody is None or melody.loud < _FAINT or melody.voiced.sum() * _HOP / _RATE < _VOICED_S:
+        return None
+    low, middle, high = np.percentile(_steady(melody.pitch, melody.voiced), (10, 50, 90))
+    spread = float(12 * np.log2(high / low))
+    if spread < _STEADY:
+        return None
+    return Heard(float(middle), spread, _pace(melody.decibels, melody.voiced))
+
+
+def melody_of(pcm: bytes, rate: int) -> Melody | None:
+    """The pitch of s16le mono at ``rate`` Hz over time; None when it is too short to tell."""
     sound = np.frombuffer(resample_file(pcm, rate, _RATE), "<i2").astype(np.float32) / 32768
     if len(sound) < _FRAME:
         return None
@@ -48,14 +70,7 @@ def hear(pcm: bytes, rate: int) -> Heard | None:
     loud = float(np.percentile(level, 95))
     decibels = 20 * np.log10(np.maximum(level, 1e-6) / max(loud, 1e-6))
     pitch, likeness = _fundamentals(frames)
-    voiced = (likeness > _VOICED) & (decibels > _QUIET_DB)
-    if loud < _FAINT or voiced.sum() * _HOP / _RATE < _VOICED_S:
-        return None
-    low, middle, high = np.percentile(_steady(pitch, voiced), (10, 50, 90))
-    spread = float(12 * np.log2(high / low))
-    if spread < _STEADY:
-        return None
-    return Heard(float(middle), spread, _pace(decibels, voiced))
+    return Melody(pitch, (likeness > _VOICED) & (decibels > _QUIET_DB), decibels, loud)
 
 
 def _fundamentals(frames: Floats) -> tuple[Floats, Floats]:

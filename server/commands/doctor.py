@@ -33,6 +33,7 @@ _JOBS = {
     Task.SYNTHESIZE: "text to speech",
     Task.DETECT: "finds speech",
     Task.SEPARATE: "separates sound",
+    Task.TREAT: "works on sound",
     Task.DIARIZE: "tells speakers apart",
     Task.TEXT: "works on texts",
     Task.WRITE: "writes texts",

@@ -9,6 +9,7 @@ _FOR = {
     Task.SYNTHESIZE: "text to speech",
     Task.DETECT: "speech detection",
     Task.SEPARATE: "separation",
+    Task.TREAT: "work on sound",
     Task.DIARIZE: "who speaks when",
     Task.TEXT: "work on texts",
     Task.WRITE: "language model",
