@@ -26,6 +26,8 @@ from protocol.session import Limits as SessionLimits
 from server.accounts import Accounts, open_tabs, opened
 from server.api.mounting import Half, api_routes, service_of
 from server.batch_figures import BatchFigures
+from server.dialects import claims
+from server.dispatch import enter
 from server.engines import choose_engines
 from server.gpu import find_gpu
 from server.pages.desk import Desk
@@ -70,6 +72,7 @@ class App:
         self.failure: str | None = None  # why the start failed, for the person who started it
         self.on_crash: Callable[[], None] = lambda: None  # called when it cannot go on: the process should be replaced
         self._specs = specs
+        self._claims = claims(settings.bound_hosts)
         self._running: Running | None = None
         self._draining = False
 
@@ -82,6 +85,7 @@ class App:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
+            enter(scope, self._claims)
             await self._open(Socket(scope, receive, send, send_deadline_s=self.settings.send_timeout))
         else:
             await self._answer(scope, receive, send)
@@ -218,7 +222,7 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An HTTP request, logged without its query, and never answered with a traceback (P6)."""
-        began, status = time.monotonic(), 0
+        began, status, path = time.monotonic(), 0, scope["path"]  # before it is moved to its dialect's routes
 
         async def sent(message: Message) -> None:
             nonlocal status
@@ -230,13 +234,13 @@ class App:
         try:
             await self._started().http(scope, receive, sent)
         except Exception:
-            log.exception("request failed", extra={"path": scope["path"]})
+            log.exception("request failed", extra={"path": path})
             if not status:
                 await error_response(scope["path"], INTERNAL)(scope, receive, sent)
         finally:
             took = round((time.monotonic() - began) * 1000, 1)
-            facts = {"method": scope["method"], "path": scope["path"], "status": status, "ms": took}
-            log.log(logging.DEBUG if scope["path"] in PROBE_PATHS else logging.INFO, "request", extra=facts)
+            facts = {"method": scope["method"], "path": path, "status": status, "ms": took}
+            log.log(logging.DEBUG if path in PROBE_PATHS else logging.INFO, "request", extra=facts)
 
     def _started(self) -> Running:
         if self._running is None:

@@ -1,34 +1,14 @@
 """Whose error it is: the dialect a path belongs to, known before anybody looks at keys, bodies or routes (X11)."""
 
-import re
-from collections.abc import Callable
-
 from starlette.responses import Response
 
-from protocol.dialects import stt_ai, tts_ai, vbee_batch, vbee_realtime
-from protocol.dialects.studio import errors as studio
 from protocol.errors import VoiceError
 from protocol.reply import Reply
+from protocol.route import claimed
+from server.dialects import DIALECTS, claims
 
-CALL_PATHS = ("/v1/tts", "/v1/tts/", "/e/v1/tts")  # the first two are shared by three dialects (X1, X2)
-
-Render = Callable[[VoiceError], Reply]
-
-# The first pattern that a path begins with decides. Under a prefix of its own a dialect has everything.
-_OWNERS: tuple[tuple[re.Pattern[str], Render], ...] = tuple(
-    (re.compile(pattern), render)
-    for pattern, render in (
-        (r"/a/", studio.error_reply),
-        (r"/b/", vbee_batch.error_reply),
-        (r"/c/", stt_ai.error_reply),
-        (r"/d/", tts_ai.error_reply),
-        (r"/e/|/v1/tts$", vbee_realtime.error_reply),
-        (r"/v1/(.*/)?$", tts_ai.error_reply),  # seed D's paths end with a slash (X2-X4)
-        (r"/api/v1/tts/(design|clone|auto|saved|dialogue)$", studio.error_reply),  # X5
-        (r"/api/v1/tts(/|$)", vbee_batch.error_reply),
-        (r"/api/|/audio/", studio.error_reply),
-    )
-)
+_CLAIMS = claims()
+_BY_NAME = {one.name: one for one in DIALECTS}
 
 
 def error_reply(path: str, error: VoiceError, *, vbee_http_errors: bool = True) -> Reply:
@@ -36,10 +16,10 @@ def error_reply(path: str, error: VoiceError, *, vbee_http_errors: bool = True) 
 
     Without ``vbee_http_errors`` seed B's errors are told with status 200 (B14).
     """
-    render = next((render for pattern, render in _OWNERS if pattern.match(path)), stt_ai.error_reply)
-    if render is vbee_batch.error_reply:
-        return vbee_batch.error_reply(error, http_errors=vbee_http_errors)
-    return render(error)
+    dialect = _BY_NAME[claimed(path, _CLAIMS)]
+    if dialect.told_with_200 is not None and not vbee_http_errors:
+        return dialect.told_with_200(error)
+    return dialect.error_reply(error)
 
 
 def error_response(path: str, error: VoiceError, *, vbee_http_errors: bool = True) -> Response:

@@ -29,8 +29,10 @@ from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
 from protocol.fields import parse_object
 from server.api.exchange import ClientGone
+from server.dialects import PROBE_PATHS as PROBE_PATHS
+from server.dialects import claims
+from server.dispatch import Dispatcher, asked_path
 from server.engines import absent_models
-from server.envelopes import CALL_PATHS
 from server.envelopes import error_response as error_response
 from server.gpu import Gpu
 from server.settings import Settings
@@ -39,7 +41,6 @@ from stream.socket import Receive, Scope, Send
 
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PROBE_PATHS = ("/healthz", "/readyz", "/metrics")  # what machines ask every few seconds
 INTERNAL = VoiceError(Code.INTERNAL, "Something went wrong here.")
 _BODY_BYTES = 64 * 1024
 _STATUS_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE}
@@ -74,20 +75,22 @@ def http_routes(
 
     ``more`` are the routes of the batch half and the pages; ``missing`` answers people who are nowhere.
     """
-    others = _others(parts, more, missing)
-
-    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        await (realtime if scope["path"] in CALL_PATHS else others)(scope, receive, send)
-
+    tell = partial(error_response, vbee_http_errors=parts.settings.vbee_http_errors)
+    others = _others(parts, more, missing, tell)
+    dispatch = Dispatcher(realtime, others, claims(parts.settings.bound_hosts), tell)
     origins = parts.settings.cors_origins
     if not origins:
         return dispatch
     return cast(Asgi, CORSMiddleware(dispatch, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]))
 
 
-def _others(parts: Parts, more: Sequence[BaseRoute], missing: Callable[[Request], Awaitable[Response]] | None) -> Asgi:
+def _others(
+    parts: Parts,
+    more: Sequence[BaseRoute],
+    missing: Callable[[Request], Awaitable[Response]] | None,
+    tell: Callable[[str, VoiceError], Response],
+) -> Asgi:
     routes = Routes(parts)
-    tell = partial(error_response, vbee_http_errors=parts.settings.vbee_http_errors)
     table = [
         *map(Route, PROBE_PATHS, (routes.healthz, routes.readyz, routes.metrics)),
         Route("/health", routes.health),
@@ -123,8 +126,8 @@ def _refused(request: Request, error: HTTPException, tell: Callable[[str, VoiceE
     """What the router itself refuses."""
     code = _STATUS_CODES.get(error.status_code, Code.BAD_REQUEST)
     what = {
-        Code.NOT_FOUND: f"There is nothing at {request.url.path}.",
-        Code.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {request.url.path}.",
+        Code.NOT_FOUND: f"There is nothing at {asked_path(request.scope)}.",
+        Code.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {asked_path(request.scope)}.",
     }.get(code, error.detail)
     response = tell(request.url.path, VoiceError(code, what))
     for name, value in (error.headers or {}).items():

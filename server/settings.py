@@ -7,6 +7,7 @@ fields, so that it cannot lie.
 
 import difflib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +22,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from protocol.route import host_name
+
 _PREFIX = "VOXLINE_"
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _NOT_SETTINGS = ("CONFIG", "KEY")  # read from the environment beside the settings: the file's place, a client's key
 _OF_ENGINES = ("whisper_", "vits_", "omnivoice_", "demucs_", "transformers_", "pocketsphinx", "synthesizers", "engine_")
 
@@ -51,6 +55,12 @@ class Settings(BaseSettings):
     database: str = Field(
         default="",
         description="The store: a `postgresql+asyncpg://` URL that several machines share; none = SQLite under `data`.",
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names that are one API's alone (comma separated), such as `api.stt.ai=c, api.tts.ai=d`; "
+        "see docs/dialects.md.",
+    )
+
     )
     redis_url: str = Field(
         default="", description="Redis that wakes workers and counts requests over several processes; none = neither."
@@ -181,7 +191,7 @@ class Settings(BaseSettings):
         default="info", description="Least level that is logged."
     )
 
-    @field_validator("trusted_proxies", "cors_origins", "whisper_languages", mode="before")
+    @field_validator("trusted_proxies", "cors_origins", "hosts", "whisper_languages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -214,6 +224,15 @@ class Settings(BaseSettings):
         """The store's SQLAlchemy URL."""
         return self.database or f"sqlite+aiosqlite:///{self.data / 'voxline.db'}"
 
+    @field_validator("hosts")
+    @classmethod
+    def _names_of_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        bound = [_binding(one) for one in value]
+        for name, dialect in bound:
+            if any(other == name and whose != dialect for other, whose in bound):
+                raise ValueError(f"{name} can be one API's alone")
+        return tuple(f"{name}={dialect}" for name, dialect in bound)
+
     @property
     def store_exists(self) -> bool:
         """Whether there can be a store already: an SQLite file, or a database elsewhere."""
@@ -235,6 +254,11 @@ class Settings(BaseSettings):
 def load_settings(**given: object) -> Settings:
     """Settings of this process; ``given`` come from the command line (``None`` = not given). Raises SettingsError."""
     chosen = {name: value for name, value in given.items() if value is not None}
+    @property
+    def bound_hosts(self) -> dict[str, str]:
+        """The dialect of each host name that is one's alone."""
+        return dict(map(_binding, self.hosts))
+
     _check_environment()
     try:
         return Settings(**chosen)  # type: ignore[arg-type]
@@ -308,3 +332,15 @@ def _problem(problem: ErrorDetails) -> str:
 def _name(location: tuple[int | str, ...]) -> str:
     name = str(location[0]) if location else "settings"
     return f"{name} ({_PREFIX}{name.upper()})"
+def _binding(value: str) -> tuple[str, str]:
+    """A host name and its API, of ``name=letter``."""
+    from server.dialects import DIALECTS  # they need settings themselves, and few servers ask for this
+
+    host, _, letter = (part.strip().lower() for part in value.partition("="))
+    name, names = host_name(host), [one.name for one in DIALECTS]
+    if letter not in names or not _HOST.fullmatch(name) or name != host.removesuffix("."):
+        apis = ", ".join(names)
+        raise ValueError(f"must be names of hosts, each with its API ({apis}), such as api.stt.ai=c; not {value!r}")
+    return name, letter
+
+

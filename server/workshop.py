@@ -49,7 +49,7 @@ from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from engines.media.readers import Readers
 from server.accounts import Accounts
-from server.api import vbee_batch
+from server.dialects import callback_bodies
 from server.engines import tune_batch_models
 from server.settings import Settings
 
@@ -106,7 +106,7 @@ async def open_workshop(
     """
     store, now, tick = accounts.store, time.time, time.monotonic
     files, choice = settings.data / "files", secrets.choice
-    callbacks = Callbacks({vbee_batch.DIALECT: vbee_batch.callback_body})
+    callbacks = Callbacks(callback_bodies())
     queue = Queue(store, accounts.ledger, now=now, new_id=_new_job, callbacks=callbacks)
     uploads = Uploads(files, store, now=now, choice=choice)
     artifacts = Artifacts(files, store, now=now, choice=choice)

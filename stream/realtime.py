@@ -1,8 +1,8 @@
 """The synchronous call, ``POST /v1/tts`` (E1-E12): a short text in, its sound out while it is being made.
 
-The path is shared by three documented APIs (X1); a request that is another's gets that one's own error. The text is
-synthesised clause by clause, the next one while this one is on its way, so that many callers share the engine fairly
-and the first sound leaves before the rest is made. It never waits behind batch work (E12).
+The path is shared by three documented APIs (X1); what comes here is this one's. The text is synthesised clause by
+clause, the next one while this one is on its way, so that many callers share the engine fairly and the first sound
+leaves before the rest is made. It never waits behind batch work (E12).
 """
 
 import asyncio
@@ -19,13 +19,11 @@ from engines.speech import SpeechStream
 from engines.voices import find_voice
 from protocol.audio import AudioFormat, Encoding, pcm_size
 from protocol.chunker import Chunker, Pause
-from protocol.dialects import stt_ai, tts_ai, vbee_realtime
+from protocol.dialects import vbee_realtime
 from protocol.dialects.vbee_realtime import Request
 from protocol.errors import Code, VoiceError
 from protocol.pricing import Route
-from protocol.reply import Reply
 from protocol.requests import Priority, Speak
-from protocol.route import Owner, choose
 from protocol.speaker import GAPS
 from protocol.spoken_form import spoken_form
 from stream.admission import Admission, Authenticate, Caller
@@ -36,7 +34,6 @@ from stream.rendering import Rendering
 from stream.socket import Disconnected, Receive, Scope, Send, SendTimeout
 
 KIND = "call"
-OWN_PREFIX = "/e/"
 ENCODERS = 2  # threads
 SILENCE_S = 0.2  # what a text without anything to say sounds like
 
@@ -92,28 +89,18 @@ class Realtime:
         self._pool = ThreadPoolExecutor(ENCODERS, "encode")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A request to ``/v1/tts`` or ``/v1/tts/``, whoever it is for (X1, X2); under ``/e`` it is E's, unlooked at."""
+        """A request that is this dialect's, whatever its path."""
         exchange = Exchange(scope, receive, send, send_deadline_s=self._limits.send_s)
-        await self._serve(exchange, Owner.VBEE_REALTIME if exchange.path.startswith(OWN_PREFIX) else None)
-
-    async def _serve(self, exchange: Exchange, owner: Owner | None) -> None:
-        content_type, app_id = exchange.headers.get("content-type", ""), "app-id" in exchange.headers
-        whose = owner or choose(exchange.path, content_type, app_id=app_id)
         try:
             if exchange.method != "POST":
                 raise VoiceError(Code.METHOD_NOT_ALLOWED, "this path takes POST")
-            if whose is Owner.STT_AI:
-                raise _unbuilt(whose)
             body, unreadable = await self._body(exchange)
-            whose = owner or choose(exchange.path, content_type, app_id=app_id, body=body)
-            if whose is not Owner.VBEE_REALTIME:
-                raise unreadable or _unbuilt(whose)
             caller = await self._caller(exchange)  # who has no right to ask is told that first (E11)
             if unreadable is not None:
                 raise unreadable
             await self._call(exchange, caller, self._plan(vbee_realtime.decode(body)))
         except VoiceError as error:
-            await self._refuse(exchange, whose, error)
+            await self._refuse(exchange, error)
         except (Disconnected, SendTimeout) as error:
             _log.info("the client of a call went away", extra={"reason": type(error).__name__})
 
@@ -124,13 +111,13 @@ class Realtime:
         except VoiceError as error:
             return None, error
 
-    async def _refuse(self, exchange: Exchange, whose: Owner, error: VoiceError) -> None:
+    async def _refuse(self, exchange: Exchange, error: VoiceError) -> None:
         self._meter.refused(KIND, error.code)
         if exchange.started:
             # Too late for an error: returning without the end of the body makes the server cut the connection.
             _log.warning("a call broke off", extra={"reason": error.code.value})
             return
-        await exchange.reply(_error_reply(whose, error))
+        await exchange.reply(vbee_realtime.error_reply(error))
 
     async def _call(self, exchange: Exchange, caller: Caller, plan: Plan) -> None:
         asked_at, bill, delivered = self._now(), Bill(self._lines, caller, Route.VBEE_REALTIME), False
@@ -252,25 +239,6 @@ def _no_such_pair(bitrate: int, rate: int, able: list[int], voice: VoiceEntry) -
         f"{', '.join(map(str, able))}; at bitrate {bitrate} sampleRate must be one of {', '.join(map(str, rates))}"
     )
     return VoiceError(Code.BAD_REQUEST, message, field="bitrate", allowed=able)
-
-
-def _unbuilt(owner: Owner) -> VoiceError:
-    what = {
-        Owner.STT_AI: "Voice cloning is not available on this server.",
-        Owner.TTS_AI: "This model is not available on this server.",
-    }
-    return VoiceError(Code.NOT_INSTALLED, what[owner])
-
-
-def _error_reply(owner: Owner, error: VoiceError) -> Reply:
-    """The error in the envelope of the dialect whose request it was (X11)."""
-    match owner:
-        case Owner.VBEE_REALTIME:
-            return vbee_realtime.error_reply(error)
-        case Owner.TTS_AI:
-            return tts_ai.error_reply(error)
-        case Owner.STT_AI:
-            return stt_ai.error_reply(error)
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:

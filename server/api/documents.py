@@ -1,9 +1,6 @@
 """Every API that has an OpenAPI document, by the letter of its seed."""
 
 from server.api.operations import Api
-from server.api.realtime_document import REALTIME
-from server.api.streaming_document import STREAMING
-from server.api.studio_document import STUDIO
-from server.api.vbee_document import VBEE
+from server.dialects import DIALECTS
 
-APIS: dict[str, Api] = {"a": STUDIO, "b": VBEE, "c": STREAMING, "e": REALTIME}
+APIS: dict[str, Api] = {one.name: one.document for one in DIALECTS if one.document is not None}

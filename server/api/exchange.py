@@ -43,10 +43,11 @@ class Exchange:
         self.service = service
         self._callers = callers
 
-    async def caller(self, request: Request, *, reading: bool = False) -> Caller:
-        """Who asks. Raises UNAUTHORIZED, RATE_LIMITED."""
+    async def caller(self, request: Request, *, reading: bool = False, authorization: str | None = None) -> Caller:
+        """Who asks, by the header, or by what stands for it in another one. Raises UNAUTHORIZED, RATE_LIMITED."""
         address = request.client.host if request.client else ""
-        caller = await self._callers.identify(request.headers.get("authorization"), address, reading=reading)
+        shown = authorization or request.headers.get("authorization")
+        caller = await self._callers.identify(shown, address, reading=reading)
         request.state.rate = caller.rate
         return caller
 

@@ -24,7 +24,8 @@ from protocol.dialects import stt_ai, vbee_realtime, voxline
 from protocol.errors import VoiceError
 from protocol.events import Word
 from protocol.requests import Decode, Hypothesis, Speak, SpeechChunk, SpokenWord
-from protocol.route import choose
+from protocol.route import Asked, choose, read_start
+from server.dialects import claims
 from tests.chaos.mutator import mutated
 from tests.engines_scripted import tone
 
@@ -32,6 +33,7 @@ COUNT, NIGHTLY = 10_000, 200_000
 SLOWEST_S = 0.05
 MOST_BYTES = 8 << 20
 SEED = 20_266
+CLAIMS = claims({"api.stt.ai": "c"})
 
 # -- the documents' examples, and Voxline's own ----------------------------------------------------------
 
@@ -140,7 +142,8 @@ def route(data: bytes) -> object:
     except (ValueError, RecursionError):
         given = None
     path, content_type, app_id, body, *_ = [*given, "", "", "", ""] if isinstance(given, list) else ["", "", "", given]
-    return choose(str(path), str(content_type), app_id=bool(app_id), body=body)
+    headers = {"content-type": str(content_type), "host": str(app_id), **({"app-id": str(app_id)} if app_id else {})}
+    return choose(Asked(str(path), headers, body), CLAIMS), read_start(data, whole=False)
 
 
 def media(data: bytes) -> object:

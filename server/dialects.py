@@ -1,0 +1,89 @@
+"""The table of all dialects: to add one is to write its own files and a row here (docs/dialects.md)."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from starlette.routing import BaseRoute
+
+from batch.callbacks import CallbackBody
+from protocol.dialects import elevenlabs, stt_ai, tts_ai, vbee_batch, vbee_realtime
+from protocol.dialects.studio import errors as studio
+from protocol.route import Claims
+from server.api import vbee_batch as vbee_routes
+from server.api.elevenlabs import ElevenLabs
+from server.api.mount import Dialect, Mount
+from server.api.realtime_document import REALTIME
+from server.api.streaming_document import STREAMING
+from server.api.studio import Studio
+from server.api.studio_document import STUDIO
+from server.api.vbee_document import VBEE
+
+PROBE_PATHS = ("/healthz", "/readyz", "/metrics")  # what machines ask every few seconds
+SHARED = (*PROBE_PATHS, "/audio/")  # the same on every host (X8, X10)
+
+
+def _studio(mount: Mount) -> list[BaseRoute]:
+    half = mount.half
+    return Studio(
+        mount.exchange, half.media, half.accounts.voices, mount.files, ready=mount.ready, version=mount.version
+    ).routes()
+
+
+def _vbee(mount: Mount) -> list[BaseRoute]:
+    settings = mount.settings
+    private = settings.webhook_allow_private
+    return vbee_routes.VbeeBatch(mount.exchange, public_url=settings.public_url, allow_private=private).routes()
+
+
+def _elevenlabs(mount: Mount) -> list[BaseRoute]:
+    return ElevenLabs(mount.exchange, mount.half.fleet, mount.half.catalogue).routes()
+
+
+DIALECTS: tuple[Dialect, ...] = (
+    Dialect(
+        name="a",
+        error_reply=studio.error_reply,
+        claims=("/api/", "/audio/", *map("/api/v1/tts/{}".format, ("design", "clone", "auto", "saved", "dialogue"))),
+        routes=_studio,
+        document=STUDIO,
+    ),
+    Dialect(
+        name="b",
+        error_reply=vbee_batch.error_reply,
+        told_with_200=partial(vbee_batch.error_reply, http_errors=False),
+        claims=("/api/v1/tts",),
+        routes=_vbee,
+        document=VBEE,
+        callbacks={vbee_routes.DIALECT: vbee_routes.callback_body},
+    ),
+    Dialect(
+        name="c",
+        error_reply=stt_ai.error_reply,
+        claims=tuple(map("/api/v1/{}".format, ("account", "transcripts", "keys", "usage", "cloud"))),
+        document=STREAMING,
+    ),
+    Dialect(
+        name="d",
+        error_reply=tts_ai.error_reply,
+        claims=("/v1/*/", "/v1/audio/", "/v1/results/", "/v1/voices"),  # the document's paths end with a slash
+    ),
+    Dialect(name="e", error_reply=vbee_realtime.error_reply, claims=("/v1/tts",), document=REALTIME),
+    Dialect(name="elevenlabs", error_reply=elevenlabs.error_reply, routes=_elevenlabs),
+)
+OTHERWISE = "c"  # whose envelope a path wears that nobody claims
+
+
+def claims(hosts: Mapping[str, str] | None = None) -> Claims:
+    """What belongs to whom, where ``hosts`` are one dialect's alone."""
+    return Claims(
+        names=frozenset(one.name for one in DIALECTS),
+        paths={claim: one.name for one in DIALECTS for claim in one.claims},
+        otherwise=OTHERWISE,
+        hosts=hosts or {},
+        shared=SHARED,
+    )
+
+
+def callback_bodies() -> dict[str, CallbackBody]:
+    """What is posted when a job is over, by style."""
+    return {style: body for one in DIALECTS for style, body in one.callbacks.items()}
