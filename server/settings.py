@@ -52,15 +52,15 @@ class Settings(BaseSettings):
         default=(), description="Web origins that may call the HTTP routes from a browser (comma separated), or `*`."
     )
 
-    database: str = Field(
-        default="",
-        description="The store: a `postgresql+asyncpg://` URL that several machines share; none = SQLite under `data`.",
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Host names that are one API's alone (comma separated), such as `api.stt.ai=c, api.tts.ai=d`; "
         "see docs/dialects.md.",
     )
 
+    database: str = Field(
+        default="",
+        description="The store: a `postgresql+asyncpg://` URL that several machines share; none = SQLite under `data`.",
     )
     redis_url: str = Field(
         default="", description="Redis that wakes workers and counts requests over several processes; none = neither."
@@ -198,6 +198,15 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("hosts")
+    @classmethod
+    def _names_of_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        bound = [_binding(one) for one in value]
+        for name, dialect in bound:
+            if any(other == name and whose != dialect for other, whose in bound):
+                raise ValueError(f"{name} can be one API's alone")
+        return tuple(f"{name}={dialect}" for name, dialect in bound)
+
     @field_validator("hub")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
@@ -220,18 +229,14 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def bound_hosts(self) -> dict[str, str]:
+        """The dialect of each host name that is one's alone."""
+        return dict(map(_binding, self.hosts))
+
+    @property
     def database_url(self) -> str:
         """The store's SQLAlchemy URL."""
         return self.database or f"sqlite+aiosqlite:///{self.data / 'voxline.db'}"
-
-    @field_validator("hosts")
-    @classmethod
-    def _names_of_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        bound = [_binding(one) for one in value]
-        for name, dialect in bound:
-            if any(other == name and whose != dialect for other, whose in bound):
-                raise ValueError(f"{name} can be one API's alone")
-        return tuple(f"{name}={dialect}" for name, dialect in bound)
 
     @property
     def store_exists(self) -> bool:
@@ -254,11 +259,6 @@ class Settings(BaseSettings):
 def load_settings(**given: object) -> Settings:
     """Settings of this process; ``given`` come from the command line (``None`` = not given). Raises SettingsError."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    @property
-    def bound_hosts(self) -> dict[str, str]:
-        """The dialect of each host name that is one's alone."""
-        return dict(map(_binding, self.hosts))
-
     _check_environment()
     try:
         return Settings(**chosen)  # type: ignore[arg-type]
@@ -323,15 +323,6 @@ def _config_file(given: dict[str, object]) -> Path:
     return Path(named) if named else Path(str(data)) / "voxline.toml"
 
 
-def _problem(problem: ErrorDetails) -> str:
-    if problem["type"] == "extra_forbidden":
-        return f"{problem['loc'][0]}: there is no such setting"
-    return f"{_name(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _name(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "settings"
-    return f"{name} ({_PREFIX}{name.upper()})"
 def _binding(value: str) -> tuple[str, str]:
     """A host name and its API, of ``name=letter``."""
     from server.dialects import DIALECTS  # they need settings themselves, and few servers ask for this
@@ -344,3 +335,12 @@ def _binding(value: str) -> tuple[str, str]:
     return name, letter
 
 
+def _problem(problem: ErrorDetails) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"{problem['loc'][0]}: there is no such setting"
+    return f"{_name(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return f"{name} ({_PREFIX}{name.upper()})"
