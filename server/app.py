@@ -34,6 +34,7 @@ from server.pages.desk import Desk
 from server.pages.site import Site
 from server.routes import INTERNAL, PROBE_PATHS, Parts, error_response, http_routes
 from server.settings import Settings
+from server.texts import texts_of
 from server.workshop import Workshop, open_workshop
 from stream.admission import Admission, Caller, Limits, identify
 from stream.billing import Lines, settling
@@ -266,6 +267,7 @@ def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[lis
         media=shop.media,
         fleet=parts.fleet,
         catalogue=parts.catalogue,
+        texts=texts_of(settings, parts.fleet),
     )
     service = service_of(half, now=now)
 

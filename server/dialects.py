@@ -14,6 +14,7 @@ from server.api.elevenlabs import ElevenLabs
 from server.api.mount import Dialect, Mount
 from server.api.realtime_document import REALTIME
 from server.api.streaming_document import STREAMING
+from server.api.stt_ai_mount import stt_ai_routes
 from server.api.studio import Studio
 from server.api.studio_document import STUDIO
 from server.api.vbee_document import VBEE
@@ -60,6 +61,7 @@ DIALECTS: tuple[Dialect, ...] = (
         name="c",
         error_reply=stt_ai.error_reply,
         claims=tuple(map("/api/v1/{}".format, ("account", "transcripts", "keys", "usage", "cloud"))),
+        routes=stt_ai_routes,
         document=STREAMING,
     ),
     Dialect(

@@ -93,11 +93,7 @@ def _others(
     routes = Routes(parts)
     table = [
         *map(Route, PROBE_PATHS, (routes.healthz, routes.readyz, routes.metrics)),
-        Route("/health", routes.health),
-        Route("/v1/models", routes.models),
-        Route("/v1/languages", routes.languages),
-        Route("/v1/voices", routes.voices),
-        Route("/v1/tokens", routes.mint_token, methods=["POST"]),
+        *(route for prefix in ("", "/c") for route in routes.table(prefix)),
         *more,
     ]
 
@@ -140,6 +136,16 @@ class Routes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+
+    def table(self, prefix: str) -> list[BaseRoute]:
+        """What seed C's clients ask, and browsers' backends."""
+        return [
+            Route(prefix + "/health", self.health),
+            Route(prefix + "/v1/models", self.models),
+            Route(prefix + "/v1/languages", self.languages),
+            Route(prefix + "/v1/voices", self.voices),
+            Route(prefix + "/v1/tokens", self.mint_token, methods=["POST"]),
+        ]
 
     async def healthz(self, _request: Request) -> Response:
         """The process is alive and its loop turns."""

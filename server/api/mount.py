@@ -11,6 +11,7 @@ from batch.callbacks import CallbackBody
 from batch.dispatch import Dispatch
 from batch.media import MediaReader
 from batch.queue import Queue
+from batch.texts import Texts
 from batch.uploads import Uploads
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
@@ -36,6 +37,7 @@ class Half:
     media: MediaReader
     fleet: Fleet
     catalogue: Catalogue
+    texts: Texts
 
 
 @dataclass(frozen=True, slots=True)
