@@ -87,6 +87,7 @@ PUBLISHED: tuple[Published, ...] = (
     Published("mms-tts-eng", "facebook/mms-tts-eng", 145, "English speech; non-commercial", Format.VITS, True),
     Published("mms-tts-vie", "facebook/mms-tts-vie", 145, "Vietnamese speech; non-commercial", Format.VITS, True),
     Published("omnivoice", "k2-fsa/OmniVoice", 3100, "described and cloned voices; for a GPU", Format.OMNIVOICE, True),
+    Published("htdemucs_6s", "adefossez/HTDemucs-6s", 55, "as htdemucs, guitar and piano as well", Format.DEMUCS),
     Published("htdemucs", "adefossez/HTDemucs", 84, "voices, drums, bass and the rest of music apart", Format.DEMUCS),
 )
 

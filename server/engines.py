@@ -76,7 +76,8 @@ def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
     if spec.name == DEMUCS and (found := find_demucs(settings)):
         directory, name = str(found.resolve()), _name(found)
         device, threads = settings.demucs_device, settings.demucs_threads
-        return spec.with_options(directory=directory, model=name, device=device, threads=threads)
+        spec = spec.with_options(directory=directory, model=name, device=device, threads=threads)
+        return replace(spec, stems=_stems(found))
     if spec.name in (VITS, OMNIVOICE):
         return with_voices(spec, settings)
     if spec.name == WHISPER and (model := find_model(settings)):
@@ -89,6 +90,24 @@ def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
         languages, note = tuple(code for code in known if code in allowed), "for recordings, loaded when one comes"
         return replace(spec.with_options(**options), languages=languages, note=note)
     return spec
+
+
+def more_stems(spec: EngineSpec, settings: Settings) -> EngineSpec | None:
+    """A second Demucs, of pulled weights, for stems that ``spec`` does not know; None where there is none."""
+    for model in models.installed(models_root(settings)):
+        stems = _stems(model.directory) if model.format is Format.DEMUCS else ()
+        if set(stems) > set(spec.stems):
+            more = spec.with_options(directory=str(model.directory.resolve()), model=model.name)
+            return replace(more, name=f"{spec.name} {model.name}", stems=stems, preference=spec.preference - 1)
+    return None
+
+
+def _stems(directory: Path) -> tuple[str, ...]:
+    """What weights take apart; nothing but voices where they are damaged, which the job that asks for them says."""
+    try:
+        return checkpoints.stems_of(checkpoints.find(directory))
+    except VoiceError:
+        return ()
 
 
 def with_voices(spec: EngineSpec, settings: Settings) -> EngineSpec:
@@ -148,6 +167,8 @@ def _chosen(settings: Settings) -> Iterator[EngineSpec]:
         spec = with_model(spec, settings)
         if spec.name != SPHINX and not spec.missing():
             yield spec
+            if spec.name == DEMUCS and (more := more_stems(spec, settings)):
+                yield more
 
 
 def _name(directory: Path) -> str:

@@ -7,7 +7,7 @@ recording. One stretch is in memory at a time, however long the recording.
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -36,7 +36,7 @@ Samples = npt.NDArray[np.int16]
 
 async def run(work: Separating, context: JobContext, tools: Tools) -> Produced:
     """Take a recording apart."""
-    separator = tools.fleet.separator()
+    separator = tools.fleet.separator(work.stems)
     path = await tools.media.decode(tools.uploads.path(work.upload), RATE, _CHANNELS, directory=context.directory)
     try:
         frames = path.stat().st_size // _FRAME
@@ -52,6 +52,7 @@ async def _separate(
     path: Path, frames: int, work: Separating, context: JobContext, host: EngineHost
 ) -> tuple[ProducedFile, ...]:
     form, bitrate = work.delivery.format, work.delivery.bitrate
+    every = not {"vocals", "instrumental"} >= set(work.stems)
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:
         # Encoding music takes as long as separating it: in a thread that gives way, like the engine.
@@ -72,9 +73,10 @@ async def _separate(
         }
         for start, count, last in plan(frames, host.capabilities.stretch_s or STRETCH_S):
             mix = await loop.run_in_executor(thread, _read, path, start, count)
-            parts = await patiently(partial(host.separate, mix, RATE, _CHANNELS))
+            parts = await patiently(partial(host.separate, mix, RATE, _CHANNELS, every=every))
             for stem, writer in stems.items():
-                await loop.run_in_executor(thread, writer.add, parts[stem], last)
+                part = await loop.run_in_executor(thread, part_of, parts, stem, work.stems)
+                await loop.run_in_executor(thread, writer.add, part, last)
             context.progress((start + count) / max(frames, 1))
     return tuple(ProducedFile(stem, context.directory / f"{stem}.{form}", MEDIA_TYPES[form]) for stem in work.stems)
 
@@ -91,6 +93,20 @@ def plan(frames: int, stretch_s: float = STRETCH_S) -> Iterator[tuple[int, int, 
         if last:
             return
         start += longest - overlap
+
+
+def part_of(parts: Mapping[str, bytes], stem: str, stems: Sequence[str]) -> bytes:
+    """A stem of a stretch. "other" is whatever none of ``stems`` is, and the instrumental whatever is not voice."""
+    if stem in parts and stem != "other":
+        return parts[stem]
+    left_out = {"vocals"} if stem == "instrumental" else {one for one in stems if one != "other"}
+    names = [name for name in parts if name not in left_out]
+    if len(names) == 1:
+        return parts[names[0]]
+    total = np.zeros(len(parts["vocals"]) // 2, np.int32)
+    for name in names:
+        total += np.frombuffer(parts[name], "<i2")
+    return bytes(np.clip(total, -32768, 32767).astype("<i2").tobytes())
 
 
 class _Stem:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from protocol.errors import Code, VoiceError
 
@@ -24,6 +25,9 @@ PUBLISHED_PICKLES: Mapping[str, str] = {
     "04573f0d-f3cf25b2.th": "f3cf25b222c4eed7cd49dd8b2c9597d50c18bd154090f7b919cfa5f93cf22c49",  # vocals
     "5c90dfd2-34c22ccb.th": "34c22ccb381c6f9fdbf324f04e1e2fe21aaaf293f5ded163a162697ff9a02ddd",  # htdemucs_6s
 }
+_SIX_STEMS = "5c90dfd2-34c22ccb.th"
+_FOUR = ("drums", "bass", "other", "vocals")
+_SIX = (*_FOUR, "guitar", "piano")
 _HEADER_BYTES = 16 << 20  # longest head of a safetensors file
 _BAG_BYTES = 1 << 16
 _MOST_MODELS = 16
@@ -65,6 +69,18 @@ def find(directory: Path) -> Checkpoint:
         elif path.name not in PUBLISHED_PICKLES:
             raise _refused(path)
     return found
+
+
+def stems_of(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What a model takes a mix apart into, by its file's head. Raises ENGINE_FAILED when that does not say."""
+    path = checkpoint.files[0]
+    if path.suffix != ".safetensors":
+        return _SIX if path.name == _SIX_STEMS else _FOUR
+    try:
+        (stems,) = json.loads(_head(path)[0]["__metadata__"]["args"])
+        return tuple(str(stem) for stem in stems)
+    except (ValueError, TypeError, KeyError) as error:
+        raise damaged(path, "it does not name its stems") from error
 
 
 def read_pickle(path: Path) -> bytes:
@@ -111,15 +127,21 @@ def _file(directory: Path, name: str) -> Path:
     raise VoiceError(Code.NOT_FOUND, f"the model {plain} that the .yaml in {directory.name} names is not there")
 
 
+def _head(path: Path) -> tuple[dict[str, Any], int]:
+    """The head of a safetensors file, and how many bytes it has. Raises what a file makes that is none."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= min(_HEADER_BYTES, path.stat().st_size):
+            raise ValueError("no head")
+        head: dict[str, Any] = json.loads(file.read(length))
+        return head, length
+
+
 def _check(path: Path) -> None:
     """A safetensors file by its head: whether all of it is there, and what it wants to be built."""
     size = path.stat().st_size
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 0 < length <= min(_HEADER_BYTES, size):
-                raise ValueError("no head")
-            head = json.loads(file.read(length))
+        head, length = _head(path)
         described = head.pop("__metadata__", None) or {}
         end = 8 + length + max(int(tensor["data_offsets"][1]) for tensor in head.values())
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
