@@ -30,7 +30,7 @@ _AAC_CONTAINERS = {"m4a": "ipod", "aac": "adts"}
 _AAC_BITS = 6144  # of a frame of 1024 samples and a channel, at most
 _LAYOUTS = {1: "mono", 2: "stereo"}
 # How good Vorbis has to be, 0 to 1, to take about so many bits a second for stereo at 44.1 kHz.
-_VORBIS = ((64_000, 0.0), (128_000, 0.4), (192_000, 0.6), (256_000, 0.8), (320_000, 0.9), (500_000, 1.0))
+_VORBIS = {64_000: 0.0, 128_000: 0.4, 192_000: 0.6, 256_000: 0.8, 320_000: 0.9, 500_000: 1.0}
 _AT_ONCE = 1 << 18  # bytes; libsndfile's Vorbis keeps what it is given at once on its stack
 
 
@@ -150,7 +150,7 @@ class _Sndfile:
         level = None
         if kind == "ogg" and bitrate is not None:
             each = bitrate * 2 / channels * 44_100 / max(rate, 1)
-            level = 1.0 - float(np.interp(each, *zip(*_VORBIS, strict=True)))
+            level = 1.0 - float(np.interp(each, list(_VORBIS), list(_VORBIS.values())))
         with file.watching():
             self._sound = soundfile.SoundFile(
                 file, "w", rate, channels, subtype, format=container, compression_level=level

@@ -163,7 +163,7 @@ class Enhancing(_Model):
     denoise: bool = True
     clarity: bool = False  # speech brought forward
     super_resolution: bool = False  # 48 kHz, the upper band made up from the lower
-    strength: int = Field(2, ge=1, le=3)
+    strength: Annotated[int, Field(ge=1, le=3)] = 2
     normalize: bool = True
     delivery: Delivery = Delivery()
 
@@ -176,7 +176,7 @@ class Deechoing(_Model):
     seconds: float
     echo: bool = True  # distinct repeats
     reverb: bool = True  # the room's decay
-    intensity: int = Field(3, ge=1, le=5)
+    intensity: Annotated[int, Field(ge=1, le=5)] = 3
     delivery: Delivery = Delivery()
 
 
@@ -212,7 +212,7 @@ class Revoicing(_Model):
     voice: AnyVoice
     language: str = "auto"  # of the voice, where it is not a named one
     emotion: Emotion = "neutral"
-    speed: float = Field(1.0, ge=0.5, le=2.0)
+    speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     delivery: Delivery = Delivery()
 
 

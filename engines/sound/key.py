@@ -56,4 +56,4 @@ def _weights() -> Levels:
     semitones = 12 * np.log2(np.maximum(hertz, 1.0) / _A_HZ) + 9  # from C
     away = (semitones[:, None] - np.arange(12) + 6) % 12 - 6
     # Low tones say more of the key than the overtones of high ones.
-    return np.exp(-0.5 * (away / _WIDTH) ** 2) * (within / np.sqrt(np.maximum(hertz, 1.0)))[:, None]
+    return np.asarray(np.exp(-0.5 * (away / _WIDTH) ** 2) * (within / np.sqrt(np.maximum(hertz, 1.0)))[:, None])

@@ -7,7 +7,7 @@ import soxr
 
 from engines.base import Capabilities, Options, Task, Treated
 from engines.sound.key import RATE, chroma_of
-from engines.sound.spectra import samples_of
+from engines.sound.spectra import Levels, samples_of
 from engines.sound.tempo import onsets_of
 
 
@@ -30,7 +30,7 @@ class Listen:
         return Treated(b"", {"chroma": chroma, "onsets": _short(onsets), "low": _short(low)})
 
 
-def _short(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> list[float]:
+def _short(values: Levels) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 

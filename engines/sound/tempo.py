@@ -1,6 +1,7 @@
 """The tempo of music and how its beats are counted: where sound begins, and every how many times most of it does."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engines.sound.spectra import Levels, Sound
 
@@ -71,10 +72,10 @@ def meter_of(onsets: Levels, low: Levels, bpm: float) -> int:
     return best if scores[best] / size / 2 > usual + _SURE else _METERS[0]
 
 
-def _edges() -> Levels:
+def _edges() -> NDArray[np.intp]:
     """The first bins of bands that are a little wider each."""
     hertz = np.geomspace(40.0, 10_000.0, _BANDS + 1)
-    return np.unique(np.rint(hertz * _SIZE / RATE).astype(int))
+    return np.unique(np.rint(hertz * _SIZE / RATE).astype(np.intp))
 
 
 def _sharpened(onsets: Levels) -> Levels:
