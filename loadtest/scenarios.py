@@ -208,6 +208,7 @@ def _felt(heard: list[Heard], subject: Subject) -> dict[str, float]:
 def speech(report: Report) -> None:
     """Speech out with espeak-ng: first audio alone, then among 16 paced listeners and 8 synchronous callers."""
     report.add(floor.speech_floor(TEXT))
+    report.add(floor.crowd_floor(TEXT, speakers=24, processes=2))
     with running() as subject:
         url = f"{subject.ws}/v1/stream/tts"
         alone = asyncio.run(_alone(url, subject.key))
