@@ -319,7 +319,7 @@ async def test_a_half_used_hold_is_renewed_beside_the_session(server: Server) ->
         running = tasks.create_task(server.meter.run())
         await server.use(tab, 29)
         await server.use(tab, 31)
-        while await server.holds() < 2:
+        while await server.holds() < 2:  # noqa: ASYNC110 - only the store tells
             await asyncio.sleep(0)
         await server.meter.aclose()
         await running
