@@ -39,6 +39,8 @@ class Abilities:
         """Raises NOT_INSTALLED (with the command to ``install``), NOT_FOUND for a voice, BAD_REQUEST for a language."""
         if isinstance(work, Transcribing):
             self.recognizer(work.language, work.engine)
+            if work.diarize and work.must_diarize:
+                self._fleet.diarizer  # noqa: B018 (raises where there is none)
         elif isinstance(work, Separating):
             self._fleet.separator(work.stems)
         elif isinstance(work, Enhancing | Deechoing | Analyzing | Revoicing):

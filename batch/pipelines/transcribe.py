@@ -2,53 +2,102 @@
 
 The engines are those for batch work, so nobody who speaks feels it. Only a few stretches are in memory at a time,
 however long the recording. In which language it is, where that was not said, is decided by its longest stretches.
+Who speaks is found out before, by other ears, and laid over the words.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from batch.artifacts import MEDIA_TYPES
+from batch.pipelines import diarize
+from batch.pipelines import diarize
 from batch.pipelines.base import JobContext, Produced, ProducedFile, Tools
 from batch.pipelines.listening import Recording, speech
 from batch.pipelines.patience import patiently
+from batch.pipelines.said import Said, segments
 from batch.pipelines.stretches import Stretch, stretches
+from engines.host import EngineHost
+from engines.on_demand import Lender
 from engines.scheduler import Scheduler
 from protocol import subtitles
-from protocol.errors import VoiceError
-from protocol.events import Word
+from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Hypothesis
 from protocol.subtitles import SubtitleFormat, Transcript
-from protocol.work import Segment, Transcribing
+from protocol.transcripts import speaker_name
+from protocol.turns import Turns
+from protocol.work import Transcribing
 
 AUTO = "auto"
 _FINDING = 0.1  # the share of the work that is finding speech; the rest is recognising it
+_TELLING_APART = 0.3  # ... or telling speakers apart first, where that is asked for
+_DONE_WITHOUT = (Code.NOT_INSTALLED, Code.ENGINE_FAILED, Code.ENGINE_RESTARTED)  # who speaks, if it need not be known
 _AT_ONCE = 8  # stretches with the engine
 _SAMPLES = 3  # stretches that say what the language is
+
+_log = logging.getLogger(__name__)
+
+_log = logging.getLogger(__name__)
 
 
 async def run(work: Transcribing, context: JobContext, tools: Tools) -> Produced:
     """Recognise a recording."""
     recognizer = tools.fleet.batch_recognizer(work.language, work.engine)
+    if work.diarize and work.must_diarize:
+        tools.fleet.diarizer  # noqa: B018 (raises where there is none, before anything is done)
+    if work.diarize and work.must_diarize:
+        tools.fleet.diarizer  # noqa: B018 (raises where there is none, before anything is done)
     path = await tools.media.decode(tools.uploads.path(work.upload), 16_000, directory=context.directory)
     try:
         recording = Recording(path)
         found = await _find(recording, work, tools, lambda share: context.progress(_FINDING * share))
+        turns, note = await _turns(recording, found, work, context, tools) if work.diarize else (None, "")
         async with recognizer.borrow() as scheduler:
             heard = await _Listener(recording, scheduler, work, context).hear(found)
             engine = scheduler.capabilities.engine
     finally:
         path.unlink(missing_ok=True)
-    transcript = Transcript(tuple(heard.segments()), heard.language, recording.seconds)
+    said = await asyncio.to_thread(segments, heard.said, turns)
+    return _produced(said, heard.language, recording.seconds, work, context, engine=engine, note=note)
+
+
+def _produced(
+    said: list[Said], language: str, seconds: float, work: Transcribing, context: JobContext, *, engine: str, note: str
+) -> Produced:
+    named = tuple(replace(one.segment, speaker=speaker_name(one.speaker)) for one in said)
+    transcript = Transcript(named, language, seconds)
     return Produced(
         tuple(_written(transcript, form, context) for form in work.formats),
         engine=engine,
-        seconds=recording.seconds,
+        seconds=seconds,
         text=transcript.text,
-        language=heard.language,
-        segments=tuple(Segment(start=it.start, end=it.end, text=it.text) for it in transcript.segments),
+        language=language,
+        segments=tuple(one.kept(work.keep_words) for one in said),
+        speakers=len({one.speaker for one in said} - {None}),
+        note=note,
     )
+
+
+async def _turns(
+    recording: Recording, found: list[Stretch], work: Transcribing, context: JobContext, tools: Tools
+) -> tuple[Turns | None, str]:
+    """Who speaks when; None and why, where that cannot be found out and need not be."""
+
+    def tell(share: float) -> None:
+        context.progress(_FINDING + (_TELLING_APART - _FINDING) * share)
+
+    try:
+        diarizer: Lender[EngineHost] = tools.fleet.diarizer
+        async with diarizer.borrow() as host:
+            return Turns(await diarize.turns(recording, found, host, work.speakers, tell)), ""
+    except VoiceError as error:
+        if work.must_diarize or error.code not in _DONE_WITHOUT:
+            raise
+        _log.warning("job %s goes without speakers: %s", context.job_id, error.code)
+        remedy = f"; {error.facts['install']} adds what is missing" if error.facts.get("install") else ""
+        return None, f"Speakers were not told apart: {error.message}{remedy}."
 
 
 async def _find(recording: Recording, work: Transcribing, tools: Tools, tell: Callable[[float], None]) -> list[Stretch]:
@@ -66,17 +115,6 @@ class _Heard:
     language: str
     said: list[tuple[Stretch, Hypothesis]]
 
-    def segments(self) -> Iterator[subtitles.Segment]:
-        """With times in the recording, sentence by sentence where the times of words are known."""
-        for stretch, hypothesis in self.said:
-            if hypothesis.text:
-                words = tuple(
-                    Word(word.text, word.start + stretch.start, word.end + stretch.start, word.probability)
-                    for word in hypothesis.words
-                )
-                whole = subtitles.Segment(stretch.start, stretch.end, hypothesis.text, words)
-                yield from subtitles.sentences(whole)
-
 
 class _Listener:
     """One recording at one recogniser."""
@@ -88,7 +126,8 @@ class _Listener:
         self._context = context
         self._done_s = 0.0
         self._all_s = 1.0
-        self._share = _FINDING
+        self._begun = self._share = _TELLING_APART if work.diarize else _FINDING
+        self._words = work.words or work.keep_words or work.diarize
 
     async def hear(self, found: list[Stretch]) -> _Heard:
         """Have every stretch recognised, all in one language."""
@@ -141,13 +180,13 @@ class _Listener:
             language=language or AUTO,
             prompt=work.prompt,
             keyterms=work.keyterms,
-            word_timestamps=work.words and self._scheduler.capabilities.word_timestamps,
+            word_timestamps=self._words and self._scheduler.capabilities.word_timestamps,
             beam_size=work.beam_size,
             temperature=work.temperature,
         )
         answer = await patiently(partial(self._scheduler.recognize, decode, priority=self._context.priority))
         self._done_s += stretch.seconds
-        self._share = min(1.0, max(self._share, _FINDING + (1 - _FINDING) * self._done_s / self._all_s))
+        self._share = min(1.0, max(self._share, self._begun + (1 - self._begun) * self._done_s / self._all_s))
         self._context.progress(self._share)
         return answer
 
