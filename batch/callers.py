@@ -53,7 +53,8 @@ class Callers:
         plan = await self._limits.of(identity.user_id)
         if reading:
             most = plan.requests_per_minute * READS
-            rate = await self._rates.count(f"reads:{identity.user_id}", most, "Too many requests: {limit} a minute may read.")
+            complaint = "Too many requests: {limit} a minute may read."
+            rate = await self._rates.count(f"reads:{identity.user_id}", most, complaint)
         else:
             rate = await self._rates.hit(identity.user_id, plan.requests_per_minute)
         if not plan.api:

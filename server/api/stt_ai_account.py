@@ -39,7 +39,7 @@ class SttAiAccount:
         self._now = now
 
     def routes(self) -> list[BaseRoute]:
-        """With a slash at the end as the document has them, and without; by the document's path and under the prefix."""
+        """With a slash at the end as the document has it, and without; by the document's path and under the prefix."""
         table = {
             "/api/v1/account": (self._account, ["GET", "PATCH", "PUT", "POST"]),
             "/api/v1/keys": (self._keys, ["GET", "POST"]),

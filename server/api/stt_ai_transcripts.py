@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePath
-from typing import Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -53,7 +53,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class SttAiTranscripts:
-    """The routes. ``new_id`` names conversations; ``public_url`` is where clients reach this server, "" = as they did."""
+    """The routes. ``new_id`` names conversations; ``public_url``: where clients reach this server, "" = as they did."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class SttAiTranscripts:
         self._conversations = Conversations()
 
     def routes(self) -> list[BaseRoute]:
-        """With a slash at the end as the document has them, and without; by the document's path and under the prefix."""
+        """With a slash at the end as the document has it, and without; by the document's path and under the prefix."""
         one = PATH + "/{id}"
         table = {
             PATH: (self._list, ["GET"]),

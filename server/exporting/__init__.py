@@ -1,1 +1,1 @@
-"""Transcripts as files that people open: tables (csv), Word (docx) and PDF. Text and subtitles: ``protocol.subtitles``."""
+"""Transcripts as files that people open: csv, docx and pdf. Text and subtitles: ``protocol.subtitles``."""

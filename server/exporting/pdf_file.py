@@ -1,4 +1,4 @@
-"""A transcript as a PDF, with its fonts embedded: Latin, Vietnamese, Greek, Cyrillic, Chinese, Japanese, Korean and more.
+"""A transcript as a PDF, fonts embedded: Latin, Vietnamese, Greek, Cyrillic, Chinese, Japanese, Korean and others.
 
 Letters no font here has, and scripts that run from right to left, which the library does not lay out, are refused: a
 page of boxes would be no transcript.

@@ -37,7 +37,7 @@ SessionId = Annotated[str, AfterValidator(_session_id)]
 class AccountChange(Fields):
     """What can be changed of an account; everything else is left as it is."""
 
-    name: Annotated[Plain, AfterValidator(_name)] | None = Field(None, max_length=100, description="How you are called.")
+    name: Annotated[Plain, AfterValidator(_name)] | None = Field(None, max_length=100, description="Your name.")
 
 
 class NewKey(Fields):
@@ -50,7 +50,7 @@ class Question(Fields):
     """A question about a transcript."""
 
     question: Plain = Field(min_length=1, max_length=QUESTION_CHARACTERS, description="What is asked.")
-    session_id: SessionId | None = Field(None, description="A conversation's; a later question may lean on earlier ones.")
+    session_id: SessionId | None = Field(None, description="A conversation's: later questions may lean on earlier.")
 
 
 class _Reply(BaseModel):
@@ -140,10 +140,11 @@ def key_row(id: int, name: str, secret_prefix: str, last4: str, status: str, cre
 
 def answer(answered: Answered, session_id: str) -> Body:
     """The reply to a question."""
-    sources = [AnswerSource(segment_order=one.index, text=one.text, score=round(one.score, 4)) for one in answered.sources]
-    return Answer(
-        answer=answered.text, sources=sources, session_id=session_id, model=answered.model
-    ).model_dump()
+    sources = [
+        AnswerSource(segment_order=one.index, text=one.text, score=round(one.score, 4)) for one in answered.sources
+    ]
+    made = Answer(answer=answered.text, sources=sources, session_id=session_id, model=answered.model)
+    return made.model_dump()
 
 
 def usage(today: int, spent: Mapping[int, int], sent: Sequence[tuple[float, float]]) -> Body:

@@ -20,7 +20,7 @@ class TranscribeForm(Fields):
     """A recording to text (C5)."""
 
     model: Plain = Field(
-        DEFAULT_MODEL, max_length=64, description="A model of GET /v1/models; one of the document's = the best there is."
+        DEFAULT_MODEL, max_length=64, description="Of GET /v1/models; one of the document's = the best there is."
     )
     language: Language = Field("auto", description="The language spoken; auto = find out.")
     diarize: Boolean = Field(True, description="Tell who speaks. Another word than these counts as not given.")
@@ -47,7 +47,7 @@ class EnhanceForm(Fields):
 
     def work(self, upload: str, seconds: float) -> Enhancing:
         """What is asked for, of a received file."""
-        return Enhancing(upload=upload, seconds=seconds, denoise=True, normalize=True, delivery=Delivery(format="wav"))
+        return Enhancing(upload=upload, seconds=seconds, strength=2, delivery=Delivery(format="wav"))
 
 
 class CloneForm(Fields):
