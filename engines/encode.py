@@ -189,7 +189,7 @@ class _Mp3:
         return bytes(self._lame.flush())
 
 
-class _Tail:
+class Tail:
     """A file to write to, whose contents are taken away as they come."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ class _Tail:
 
 class _Opus:
     def __init__(self, rate: int, bitrate: int) -> None:
-        self._file = _Tail()
+        self._file = Tail()
         options = {"page_duration": str(_OGG_PAGE_US), "flush_packets": "1"}
         self._container = av.open(self._file, "w", format="ogg", options=options)
         stream = self._container.add_stream("libopus", rate=rate, layout="mono", options={"application": "voip"})

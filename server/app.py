@@ -188,7 +188,7 @@ class App:
         )
         calls = Admission(Limits(0, settings.calls_per_key, 0, 0, 0), now=now)
         realtime = Realtime(parts.fleet, parts.catalogue, calls, parts.meter, self.authenticate, lines, now=now)
-        routes, site, service = _batch_routes(parts, accounts, shop)
+        routes, site, service = _batch_routes(parts, accounts, shop, lines)
         http = http_routes(parts, realtime, routes, site.missing)
         return Running(parts, accounts, shop, service, listening, speaking, http)
 
@@ -254,7 +254,9 @@ def create_app(settings: Settings, *, specs: Sequence[EngineSpec] | None = None)
     return App(settings, specs=specs)
 
 
-def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[list[BaseRoute], Site, Service]:
+def _batch_routes(
+    parts: Parts, accounts: Accounts, shop: Workshop, lines: Lines
+) -> tuple[list[BaseRoute], Site, Service]:
     """The documented APIs over the batch half, the pages, and what takes orders for both."""
     settings, now = parts.settings, time.time
     half = Half(
@@ -268,6 +270,8 @@ def _batch_routes(parts: Parts, accounts: Accounts, shop: Workshop) -> tuple[lis
         fleet=parts.fleet,
         catalogue=parts.catalogue,
         texts=texts_of(settings, parts.fleet),
+        lines=lines,
+        meter=parts.meter,
     )
     service = service_of(half, now=now)
 

@@ -9,6 +9,7 @@ from batch.callbacks import CallbackBody
 from protocol.dialects import elevenlabs, stt_ai, tts_ai, vbee_batch, vbee_realtime
 from protocol.dialects.studio import errors as studio
 from protocol.route import Claims
+from server.api import tts_ai as tts_ai_routes
 from server.api import vbee_batch as vbee_routes
 from server.api.elevenlabs import ElevenLabs
 from server.api.mount import Dialect, Mount
@@ -67,7 +68,13 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect(
         name="d",
         error_reply=tts_ai.error_reply,
-        claims=("/v1/*/", "/v1/audio/", "/v1/results/", "/v1/voices"),  # the document's paths end with a slash
+        claims=(
+            "/v1/*/",  # the document's paths end with a slash
+            *(f"/v1/{word}" for word in ("audio", "results", "voices", "tts/clone", "stt", "voice-convert")),
+            *(f"/v1/{word}" for word in ("speech-translate", "speech-to-speech", "voice-chat")),
+        ),
+        routes=tts_ai_routes.routes,
+        callbacks={tts_ai_routes.DIALECT: tts_ai_routes.callback_body},
     ),
     Dialect(name="e", error_reply=vbee_realtime.error_reply, claims=("/v1/tts",), document=REALTIME),
     Dialect(name="elevenlabs", error_reply=elevenlabs.error_reply, routes=_elevenlabs),

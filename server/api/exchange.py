@@ -53,16 +53,22 @@ class Exchange:
 
     @asynccontextmanager
     async def asked(
-        self, request: Request, files: Mapping[str, FileCap] | None = None, *, caller: Caller | None = None
+        self,
+        request: Request,
+        files: Mapping[str, FileCap] | None = None,
+        *,
+        optional: Mapping[str, FileCap] | None = None,
+        caller: Caller | None = None,
     ) -> AsyncIterator[Asked]:
-        """The request's caller and form, for as long as its files are needed; ``files`` are those it must have.
+        """The request's caller and form, for as long as its files are needed; ``files`` are those it must have,
+        ``optional`` those it may have.
 
         ``caller``: who it is, where that is known already. Who has no key has no Idempotency-Key either: it would be
         anybody's.
         """
         caller = caller or await self.caller(request)
         key = idempotency_key(request.headers.get("idempotency-key")) if caller.origin is None else None
-        limits = FormLimits(files=files or {}, text_bytes=_TEXT_BYTES)
+        limits = FormLimits(files={**(files or {}), **(optional or {})}, text_bytes=_TEXT_BYTES)
         try:
             async with read_form(request.headers, request.stream(), limits, self.service.uploads) as form:
                 for name in files or ():

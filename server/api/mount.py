@@ -22,6 +22,8 @@ from server.api.exchange import Exchange
 from server.api.files import Files
 from server.api.operations import Api
 from server.settings import Settings
+from stream.billing import Lines
+from stream.meter import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Half:
     fleet: Fleet
     catalogue: Catalogue
     texts: Texts
+    lines: Lines  # the bills of what is spoken live
+    meter: Meter
 
 
 @dataclass(frozen=True, slots=True)

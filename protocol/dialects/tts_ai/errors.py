@@ -78,7 +78,7 @@ def in_own_words(error: VoiceError, **names: str) -> VoiceError:
     named = _OUR_NAMES | names
     message = error.message
     for theirs, ours in named.items():
-        message = message.replace(theirs, ours)
+        message = message.replace(theirs, ours) if "_" in theirs else message  # others are words of the sentence
     facts = dict(error.facts)
     if facts.get("field") in named:
         facts["field"] = named[str(facts["field"])]

@@ -73,7 +73,7 @@ def engine_model(engine: str) -> Model:
 
 
 def find(name: str, kind: Kind, engines: Iterable[str] = (), *, field: str = "model") -> Model:
-    """The model of that name, any case. NOT_FOUND with those that are ``allowed``. ``engines``: those that speak here."""
+    """The model of that name, in any case. NOT_FOUND with those that are ``allowed``. ``engines`` are models too."""
     known = [one for one in MODELS if one.kind is kind] + [engine_model(engine) for engine in engines]
     return _among(known, name, field)
 

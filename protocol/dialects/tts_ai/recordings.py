@@ -9,6 +9,7 @@ from protocol.dialects.tts_ai.fields import Asked, Boolean, Language, Name, Spee
 from protocol.texts import language_of
 from protocol.work import (
     STEMS,
+    Analyzing,
     AnyVoice,
     Converting,
     Deechoing,
@@ -34,11 +35,13 @@ _Bitrate = Annotated[int, one_of(*BITRATES), WithJsonSchema({"type": "integer", 
 _Rate = Annotated[int, one_of(*RATES), WithJsonSchema({"type": "integer", "enum": list(RATES)})]
 
 
-class _OfFile(Asked):
+class OfFile(Asked):
+    """A request with a file: the sound of its task comes at once, or is told of."""
+
     webhook_url: WebhookUrl | None = None
 
 
-class SttForm(_OfFile):
+class SttForm(OfFile):
     """``POST /v1/stt/`` (D7)."""
 
     model: Name = "whisper"
@@ -59,7 +62,7 @@ class SttForm(_OfFile):
         )
 
 
-class ConvertVoiceForm(_OfFile):
+class ConvertVoiceForm(OfFile):
     """``POST /v1/voice-convert/`` (D10)."""
 
     target_voice: Name
@@ -71,7 +74,7 @@ class ConvertVoiceForm(_OfFile):
         return Revoicing(upload=upload, seconds=seconds, voice=voice, delivery=Delivery(format=self.format))
 
 
-class ReshapeForm(_OfFile):
+class ReshapeForm(OfFile):
     """``POST /v1/speech-to-speech/`` (D12)."""
 
     voice: Name
@@ -92,7 +95,7 @@ class ReshapeForm(_OfFile):
         )
 
 
-class TranslateForm(_OfFile):
+class TranslateForm(OfFile):
     """``POST /v1/speech-translate/`` (D11)."""
 
     target_language: Plain = Field(min_length=2, max_length=40, description='A code: "es", "fr", "de", "ja".')
@@ -111,7 +114,7 @@ class TranslateForm(_OfFile):
         )
 
 
-class EnhanceForm(_OfFile):
+class EnhanceForm(OfFile):
     """``POST /v1/audio/enhance/`` (D13)."""
 
     denoise: Boolean = True
@@ -133,7 +136,7 @@ class EnhanceForm(_OfFile):
         )
 
 
-class SeparateForm(_OfFile):
+class SeparateForm(OfFile):
     """``POST /v1/audio/separate/`` (D14)."""
 
     model: Name = "demucs"
@@ -146,7 +149,7 @@ class SeparateForm(_OfFile):
         return Separating(upload=upload, seconds=seconds, stems=STEMS[self.stems], delivery=delivery)
 
 
-class DeechoForm(_OfFile):
+class DeechoForm(OfFile):
     """``POST /v1/audio/de-echo/`` (D15)."""
 
     type: Literal["both", "echo", "reverb"] = "both"
@@ -165,11 +168,15 @@ class DeechoForm(_OfFile):
         )
 
 
-class AnalyzeForm(_OfFile):
+class AnalyzeForm(OfFile):
     """``POST /v1/audio/analyze/`` (D16)."""
 
+    def work(self, upload: str, seconds: float) -> Analyzing:
+        """What is asked for, of a received file."""
+        return Analyzing(upload=upload, seconds=seconds)
 
-class ConvertForm(_OfFile):
+
+class ConvertForm(OfFile):
     """``POST /v1/audio/convert/`` (D17)."""
 
     format: Literal["mp3", "wav", "flac", "ogg", "m4a", "aac"]
