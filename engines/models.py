@@ -27,6 +27,8 @@ class Format(StrEnum):
     VITS = "vits"
     OMNIVOICE = "omnivoice"
     DEMUCS = "demucs"
+    LANGUAGE_MODEL = "language-model"
+    TRANSLATOR = "translator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,14 @@ PUBLISHED: tuple[Published, ...] = (
     Published("omnivoice", "k2-fsa/OmniVoice", 3100, "described and cloned voices; for a GPU", Format.OMNIVOICE, True),
     Published("htdemucs_6s", "adefossez/HTDemucs-6s", 55, "as htdemucs, guitar and piano as well", Format.DEMUCS),
     Published("htdemucs", "adefossez/HTDemucs", 84, "voices, drums, bass and the rest of music apart", Format.DEMUCS),
+    Published(
+        "qwen2.5-1.5b-instruct", "Qwen/Qwen2.5-1.5B-Instruct", 3090, "writes and answers; Apache-2.0",
+        Format.LANGUAGE_MODEL,
+    ),
+    Published(
+        "madlad400-3b-mt", "google/madlad400-3b-mt", 11760, "translates 450 languages; Apache-2.0", Format.TRANSLATOR,
+        True,
+    ),
 )
 
 MANIFEST = "manifest.json"  # written by a pull: where a model is from, and the SHA-256 of every file
@@ -100,11 +110,15 @@ _REQUIRED = {
     Format.VITS: ("model.safetensors", "config.json", "vocab.json", "tokenizer_config.json"),
     Format.OMNIVOICE: ("model.safetensors", "config.json", "audio_tokenizer/config.json"),
     Format.DEMUCS: (),
+    Format.LANGUAGE_MODEL: ("config.json", "tokenizer.json"),
+    Format.TRANSLATOR: ("config.json",),
 }  # fmt: skip
 _ONE_OF = {  # a model also takes a file of each of these kinds; the first name stands for the others
     Format.CTRANSLATE2: (("vocabulary.json", "vocabulary.txt"),),
     Format.OMNIVOICE: (("audio_tokenizer/*.safetensors",),),
     Format.DEMUCS: (("*.yaml",), ("*.safetensors",)),
+    Format.LANGUAGE_MODEL: (("*.safetensors",),),
+    Format.TRANSLATOR: (("*.safetensors",), ("tokenizer.json", "source.spm", "spiece.model")),
 }
 _OPTIONAL = {
     Format.CTRANSLATE2: ("preprocessor_config.json",),
@@ -115,8 +129,16 @@ _OPTIONAL = {
     Format.VITS: ("added_tokens.json", "special_tokens_map.json"),
     Format.OMNIVOICE: ("*.json", "*.jinja", "merges.txt", "audio_tokenizer/*.json"),
     Format.DEMUCS: (),
+    Format.LANGUAGE_MODEL: ("*.json", "*.jinja", "merges.txt"),
+    Format.TRANSLATOR: ("*.json", "*.spm", "*.model"),
 }  # fmt: skip
-_MODEL_TYPES = {Format.VITS: "vits", Format.OMNIVOICE: "omnivoice"}  # what their config.json says
+# What their config.json says: the type of the model, or how the name of its class ends.
+_MODEL_TYPES = {
+    Format.VITS: ("vits",),
+    Format.OMNIVOICE: ("omnivoice",),
+    Format.TRANSLATOR: ("t5", "mt5", "umt5", "m2m_100", "marian", "mbart", "nllb-moe"),
+}
+_CLASSES = {Format.LANGUAGE_MODEL: "ForCausalLM"}
 _BLOCK = 1 << 20
 
 
@@ -180,10 +202,18 @@ def missing(directory: Path, form: Format = Format.CTRANSLATE2) -> list[str]:
     for patterns in _ONE_OF.get(form, ()):
         if not any(_whole(path) for pattern in patterns for path in directory.glob(pattern)):
             absent.append(patterns[0])
-    wanted = _MODEL_TYPES.get(form)
-    if wanted and not absent and read_object(directory / "config.json").get("model_type") != wanted:
-        absent.append(f"config.json of {wanted}")
+    if not absent and not _is_of(read_object(directory / "config.json"), form):
+        absent.append(f"config.json of {form.value}")
     return absent
+
+
+def _is_of(config: dict[str, Any], form: Format) -> bool:
+    """Whether a config.json is that of a model of this format, where several have the same files."""
+    types, ending = _MODEL_TYPES.get(form), _CLASSES.get(form)
+    if ending is not None:
+        classes = config.get("architectures")
+        return isinstance(classes, list) and any(str(one).endswith(ending) for one in classes)
+    return types is None or config.get("model_type") in types
 
 
 def languages(directory: Path) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from engines.tts import checkpoints as voices
 from engines.tts.checkpoints import OMNIVOICE, VITS
 from protocol.errors import Code, VoiceError
 from server.settings import Settings
+from server.text_models import LANGUAGE_MODEL, TRANSLATOR, with_text_model
 
 WHISPER, TRANSFORMERS, SPHINX, ESPEAK = "faster-whisper", "transformers", "pocketsphinx", "espeak-ng"
 DEMUCS = "demucs"
@@ -80,6 +81,8 @@ def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
         return replace(spec, stems=_stems(found))
     if spec.name in (VITS, OMNIVOICE):
         return with_voices(spec, settings)
+    if spec.name in (LANGUAGE_MODEL, TRANSLATOR):
+        return with_text_model(spec, settings, models_root(settings))
     if spec.name == WHISPER and (model := find_model(settings)):
         return spec.with_options(**whisper_options(settings, model))
     if spec.name == TRANSFORMERS and (model := find_model(settings, Format.TRANSFORMERS)):

@@ -53,4 +53,6 @@ def engine_of(form: Format) -> str:
         Format.VITS: "text to speech",
         Format.OMNIVOICE: "text to speech",
         Format.DEMUCS: "separation",
+        Format.LANGUAGE_MODEL: "texts",
+        Format.TRANSLATOR: "translation",
     }[form]

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -130,6 +130,26 @@ class Settings(BaseSettings):
     omnivoice_device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Where OmniVoice runs; on a CPU it speaks described and cloned voices only."
     )
+    text_url: str = Field(
+        default="",
+        description="Texts: an OpenAI-compatible address (`http://127.0.0.1:11434/v1`) with a language model; "
+        "see docs/texts.md.",
+    )
+    text_key: SecretStr = Field(default=SecretStr(""), description="Its key, if it wants one.")
+    text_model: str = Field(default="", description="The name of the model it is to use.")
+    text_timeout: float = Field(default=300.0, gt=0, description="Seconds that work on a text may take.")
+    language_model: str = Field(
+        default="", description="Texts: directory of a transformers language model, or the name of a pulled one."
+    )
+    language_model_device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where it runs.")
+    language_model_threads: int = Field(default=2, ge=1, le=64, description="CPU threads of its process.")
+    translation_model: str = Field(
+        default="",
+        description="Translation: directory of a transformers model (MADLAD-400, NLLB, M2M-100, opus-mt), or the name "
+        "of a pulled one.",
+    )
+    translation_model_device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where it runs.")
+    translation_model_threads: int = Field(default=2, ge=1, le=64, description="CPU threads of its process.")
     hub: str = Field(default="https://huggingface.co", description="Where models are pulled from, or a mirror of it.")
     auto_pull: Literal["auto", "off"] = Field(
         default="auto",
@@ -207,12 +227,12 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name} can be one API's alone")
         return tuple(f"{name}={dialect}" for name, dialect in bound)
 
-    @field_validator("hub")
+    @field_validator("hub", "text_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")):
+        if value and not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https:// (or http://)")
-        return value
+        return value.rstrip("/")
 
     @field_validator("database")
     @classmethod
@@ -221,7 +241,10 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql+asyncpg:// (or sqlite+aiosqlite://)")
         return value
 
-    @field_validator("whisper_model", "transformers_model", "demucs_model", "vits_model", "omnivoice_model")
+    @field_validator(
+        "whisper_model", "transformers_model", "demucs_model", "vits_model", "omnivoice_model", "language_model",
+        "translation_model",
+    )  # fmt: skip
     @classmethod
     def _directory_exists(cls, value: str) -> str:
         if os.sep in value and not Path(value).is_dir():

@@ -40,6 +40,7 @@ from batch.pipelines.base import Tools
 from batch.queue import Queue
 from batch.signing import WebhookSecrets
 from batch.sweeper import Chore, Sweeper, look_for_lost_workers
+from batch.texts import Texts
 from batch.uploads import Uploads
 from batch.visitors import forget_visitors
 from batch.watcher import Watcher
@@ -52,6 +53,7 @@ from server.accounts import Accounts
 from server.dialects import callback_bodies
 from server.engines import tune_batch_models
 from server.settings import Settings
+from server.texts import texts_of
 
 _LOOKS_A_LEASE = 5
 _SWEEP_S = 300.0
@@ -85,6 +87,7 @@ class Workshop:
     dispatch: LocalDispatch
     rates: RateLimiter
     webhook_secrets: WebhookSecrets
+    texts: Texts
     outbox: Outbox
     deliveries: Deliveries
     worker: Worker | None
@@ -113,12 +116,13 @@ async def open_workshop(
     readers, rates = Readers(), RateLimiter(settings.redis_url, now=now, tick=tick)
     media = MediaReader(readers, uploads)
     webhook_secrets = WebhookSecrets(store, now=now, random=secrets.token_bytes)
+    texts = texts_of(settings, fleet)
     bench = Bench(
         queue=queue,
         artifacts=artifacts,
         policies=accounts.policies,
         crafts=CRAFTS,
-        tools=Tools(fleet, catalogue, accounts.voices, media, uploads),
+        tools=Tools(fleet, catalogue, accounts.voices, media, uploads, texts),
         uploads=uploads,
         lease_s=settings.lease_seconds,
         tick=tick,
@@ -134,6 +138,7 @@ async def open_workshop(
                 dispatch=dispatch,
                 rates=rates,
                 webhook_secrets=webhook_secrets,
+                texts=texts,
                 outbox=outbox,
                 deliveries=Deliveries(outbox, webhook_secrets, sender, dispatch, now=now, poll_s=poll_s),
                 worker=Worker(bench, dispatch, name=_name(), concurrency=jobs, poll_s=poll_s) if jobs else None,

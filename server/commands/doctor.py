@@ -20,6 +20,7 @@ from server.engines import DEMUCS, TRANSFORMERS, WHISPER, models_root, with_mode
 from server.gpu import find_gpu
 from server.microphone import audio_problem
 from server.settings import Settings, load_settings
+from server.text_models import LANGUAGE_MODEL, TRANSLATOR
 
 EXAMPLES = "Examples:\n\n- `voxline doctor`\n\n- `voxline doctor --data /srv/voxline`"
 
@@ -27,6 +28,8 @@ _SETTING = {
     WHISPER: "VOXLINE_WHISPER_MODEL",
     TRANSFORMERS: "VOXLINE_TRANSFORMERS_MODEL",
     DEMUCS: "VOXLINE_DEMUCS_MODEL",
+    LANGUAGE_MODEL: "VOXLINE_LANGUAGE_MODEL",
+    TRANSLATOR: "VOXLINE_TRANSLATION_MODEL",
 }
 _JOBS = {
     Task.RECOGNIZE: "speech to text",
