@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain
 from typing import Any, NamedTuple
@@ -280,9 +280,10 @@ class Fleet:
             raise VoiceError(Code.NOT_INSTALLED, f"the sound tool {name} is not installed", install=install)
         return self._sound_tools[name][1]
 
-    def of_texts(self, task: Task) -> tuple[EngineSpec, Lender[EngineHost]] | None:
-        """The engine for such work on texts and who lends it; None when there is none."""
-        return self._of_texts.get(task)
+    @property
+    def of_texts(self) -> Mapping[Task, tuple[EngineSpec, Lender[EngineHost]]]:
+        """The engines for work on texts (``Task.TEXT``, ``WRITE``, ``TRANSLATE``), and who lends them."""
+        return self._of_texts
 
     def _recognizer(self, language: str, model: str) -> _Recognizer:
         able = [one for one in self._recognizers if model in (AUTO, *_names(one))]

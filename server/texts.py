@@ -13,7 +13,7 @@ from server.settings import Settings
 
 def texts_of(settings: Settings, fleet: Fleet) -> Texts:
     """Everything that can be done with texts here; the fleet has been started."""
-    basics, writer = fleet.of_texts(Task.TEXT), _writer(settings, fleet)
+    basics, writer = fleet.of_texts.get(Task.TEXT), _writer(settings, fleet)
     return Texts(
         Basics(_name(basics[0]), int(str(basics[0].options["dimensions"])), basics[1]) if basics else None,
         writer,
@@ -27,13 +27,13 @@ def _writer(settings: Settings, fleet: Fleet) -> Writer | None:
     if settings.text_url:
         address = Address(settings.text_url, settings.text_key.get_secret_value(), settings.text_model)
         return Endpoint(address, timeout_s=settings.text_timeout)
-    local = fleet.of_texts(Task.WRITE)
+    local = fleet.of_texts.get(Task.WRITE)
     return LocalWriter(_name(local[0]), local[1]) if local else None
 
 
 def _translator(writer: Writer | None, fleet: Fleet) -> Translator | None:
     """A model made for translating, where there is one: it knows more languages."""
-    local = fleet.of_texts(Task.TRANSLATE)
+    local = fleet.of_texts.get(Task.TRANSLATE)
     if local:
         return LocalTranslator(_name(local[0]), local[1])
     return WritingTranslator(writer) if writer is not None else None
