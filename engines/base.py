@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from engines.text_calls import Order, Outcome
+from protocol.errors import VoiceError
 from protocol.requests import Decode, Hypothesis, Reference, Speak, SpeechChunk
 
 
@@ -49,7 +50,7 @@ class Capabilities:
     detects_language: bool = False
     word_timestamps: bool = False
     incremental: bool = False  # keeps what it heard of an utterance, so a partial costs only what is new
-    batch: int = 1  # how many requests one call may carry with a gain
+    batch: int = 1  # how many requests one call may carry with a gain (a synthesiser with more than one is a Choir)
     rate: int = 16000  # native sample rate, Hz
     voices: tuple[Voice, ...] = ()
     cloning: bool = False  # speaks like a reference (``Cloner``)
@@ -79,6 +80,17 @@ class Synthesizer(Engine, Protocol):
     """Text to speech, yielding sound as it is made; closing the iterator stops the work at once."""
 
     def speak(self, request: Speak) -> Iterator[SpeechChunk]: ...
+
+
+class Choir(Synthesizer, Protocol):
+    """A synthesiser that makes clauses of several requests in one go (``Capabilities.batch`` of them at most)."""
+
+    def speak_together(
+        self, requests: Sequence[Speak]
+    ) -> Iterator[tuple[int, SpeechChunk | VoiceError | None]]:
+        """The sound of each request, named by its number; None ends it, an error too. Those of one call ask for the
+        same ``Speak.diffusion``."""
+        ...
 
 
 class Cloner(Synthesizer, Protocol):

@@ -26,6 +26,7 @@ BATCH_NICE = 10
 IDLE_S = 60.0
 # While live sessions take every CPU, such a process gets a small share of one: it must not pass for hung or dead then.
 PATIENT = HostLimits(start_s=600.0, grace_s=300.0, wait_s=60.0, missed_beats=60)
+_OF_BATCH = " (batch)"  # behind an engine's name, in logs and metrics
 _TURN_S = 300.0  # how long a phrase waits for those of other jobs
 _SCHEDULING = SchedulerLimits(slice_s=5.0)  # of a call; nobody waits for it
 
@@ -48,6 +49,10 @@ class BatchLanes:
         self._now = now
         self._limits = limits or PATIENT
         self._lanes: list[OnDemand[Any]] = []
+
+    def held(self, engine: str) -> int:
+        """Bytes that the processes of an engine for recordings hold now."""
+        return sum(host.resident_bytes for host in self.hosts if host.spec.name.removesuffix(_OF_BATCH) == engine)
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What starts and stops the engines."""
@@ -90,7 +95,7 @@ class BatchLanes:
         return nice.with_options(compute_type=self.compute_type) if chosen else nice
 
     def _lane(self, make: Callable[[], Any]) -> OnDemand[Any]:
-        lane: OnDemand[Any] = OnDemand(make, lambda: self.idle_s)
+        lane: OnDemand[Any] = OnDemand(make, lambda: self.idle_s, self._now)
         self._lanes.append(lane)
         return lane
 
@@ -130,4 +135,4 @@ def _serves_both(spec: EngineSpec) -> bool:
 
 
 def _nice(spec: EngineSpec) -> EngineSpec:
-    return replace(spec, name=f"{spec.name} (batch)", nice=max(spec.nice, BATCH_NICE), processes=1)
+    return replace(spec, name=spec.name + _OF_BATCH, nice=max(spec.nice, BATCH_NICE), processes=1)

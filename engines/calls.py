@@ -149,7 +149,10 @@ class Calls:
 
     def renewed(self) -> None:
         """The child may be free."""
-        if not self._calls and self.on_free is not None:
+        if self._calls:
+            return
+        self._moved_at = self._now()
+        if self.on_free is not None:
             self.on_free()
 
     def lost(self, why: str) -> None:
@@ -160,6 +163,10 @@ class Calls:
         """The child has been at the oldest call for too long."""
         oldest = next(iter(self._calls.values()), None)
         return oldest is not None and now - self._moved_at > oldest.allowed_s
+
+    def idle(self, now: float) -> float:
+        """Seconds since there was anything to do."""
+        return 0.0 if self._calls else now - self._moved_at
 
     def excused(self, seconds: float) -> None:
         """The server itself could not listen for so long."""

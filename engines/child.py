@@ -18,8 +18,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
-from engines import wire
+from engines import choir, wire
 from engines.base import (
+    Choir,
     Cloner,
     Diarizer,
     Engine,
@@ -104,7 +105,10 @@ class Child:
             if answer is None:
                 continue  # a cancel that came after the end of its call
             try:
-                self._pipe.send(answer(frame))
+                if choir.size_of(frame) == 1:
+                    self._pipe.send(answer(frame))
+                elif not choir.speak_together(self._pipe, cast(Choir, self._engine), frame, failure):
+                    return
             except ConnectionError:
                 return
             except BaseException as error:  # noqa: BLE001 (whatever an engine raises is an answer)

@@ -3,14 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from enum import StrEnum
 from itertools import chain
 from typing import Any, NamedTuple
 
-from engines import models, registry
+from engines import models, offers, registry
 from engines.base import Capabilities, Observer, Task
 from engines.batch_lanes import BatchLanes
 from engines.host import EngineHost, Unobserved
+from engines.offers import Offer, described
+from engines.offers import State as State
 from engines.on_demand import Lender, OnDemand
 from engines.registry import EngineSpec
 from engines.scheduler import Scheduler, SchedulerLimits
@@ -42,22 +43,6 @@ class _Transcriber(NamedTuple):
 class _Speaker(NamedTuple):
     live: SynthesisQueue
     batch: Lender[SynthesisQueue]
-
-
-class State(StrEnum):
-    """Whether an engine's model is in memory."""
-
-    LOADED = "loaded"
-    LOADING = "loading"
-    ON_DEMAND = "on_demand"  # the first work that needs it loads it
-
-
-class Offer(NamedTuple):
-    """What an engine can do, and how soon."""
-
-    capabilities: Capabilities
-    state: State
-    live: bool = True  # it serves sessions too, not recordings only
 
 
 class Fleet:
@@ -96,7 +81,7 @@ class Fleet:
     async def start(self) -> None:
         """Start every process and wait until all engines are warm. Raises VoiceError when one cannot be built."""
         standing = [spec for spec in self._specs if not spec.on_demand]
-        self._hosts = [(spec, [self._host(spec) for _ in range(spec.processes)]) for spec in standing]
+        self._hosts = [(spec, [self._host(spec.of_process(n)) for n in range(spec.processes)]) for spec in standing]
         hosts = list(self._all_hosts())
         outcomes = await asyncio.gather(*(host.start() for host in hosts), return_exceptions=True)
         for host, outcome in zip(hosts, outcomes, strict=True):
@@ -120,7 +105,7 @@ class Fleet:
             elif spec.on_demand and spec.task is Task.TREAT:
                 self._sound_tools.setdefault(spec.name, (spec, self.lanes.tool(spec)))
             elif spec.on_demand and spec.task is Task.RECOGNIZE:
-                self._transcribers.append(_Transcriber(_described(spec), self.lanes.transcriber(spec)))
+                self._transcribers.append(_Transcriber(described(spec), self.lanes.transcriber(spec)))
             elif spec.on_demand and spec.task in _OF_TEXTS and spec.task not in self._of_texts:
                 self._of_texts[spec.task] = (spec, self.lanes.host(spec))
         for lane in self.lanes.work():
@@ -166,25 +151,29 @@ class Fleet:
 
     @property
     def ready(self) -> bool:
-        """Every engine has a process that can work."""
-        return self._tasks is not None and all(any(host.alive for host in hosts) for _, hosts in self._hosts if hosts)
+        """Every engine has a process that can work, or one that is started for the next who needs it."""
+        groups = (hosts for _, hosts in self._hosts if hosts)
+        return self._tasks is not None and all(
+            any(host.alive or host.resting or host.waking for host in hosts) for hosts in groups
+        )
 
     @property
     def offers(self) -> list[Offer]:
         """What each engine can do, those of higher preference first, then those for recordings only."""
-        standing = [(hosts[0].capabilities, any(host.alive for host in hosts)) for _, hosts in self._hosts if hosts]
         return [
-            *(Offer(able, State.LOADED if alive else State.LOADING) for able, alive in standing),
-            *(Offer(one.able, _state(one.lane), live=False) for one in self._transcribers),
-            *(
-                Offer(_described(spec), _state(lane), live=False)
-                for spec, lane in [*self._separators, *self._sound_tools.values()]
-            ),
+            *(offers.standing(hosts) for _, hosts in self._hosts if hosts),
+            *(offers.on_demand(able, lane, self.lanes.held(able.engine)) for able, lane in self._on_demand()),
         ]
 
     def capabilities(self) -> list[Capabilities]:
         """The same without how soon."""
-        return [offer.capabilities for offer in self.offers]
+        standing = (hosts[0].capabilities for _, hosts in self._hosts if hosts)
+        return [*standing, *(able for able, _ in self._on_demand())]
+
+    def _on_demand(self) -> Iterator[tuple[Capabilities, OnDemand[Any]]]:
+        yield from ((one.able, one.lane) for one in self._transcribers)
+        yield from ((described(spec), lane) for spec, lane in self._separators)
+        yield from ((described(spec), lane) for spec, lane in self._sound_tools.values())
 
     def pids(self) -> list[int]:
         """The process numbers of all children."""
@@ -368,25 +357,3 @@ def _code(language: str) -> str:
 
 def _knows(able: Capabilities, language: str) -> bool:
     return _code(language) in (AUTO, "", *able.languages)
-
-
-def _described(spec: EngineSpec) -> Capabilities:
-    """What an engine for batch work will say of itself when it is loaded."""
-    hears = spec.task is Task.RECOGNIZE
-    model = str(spec.options.get("model", ""))
-    return Capabilities(
-        spec.name,
-        spec.task,
-        model,
-        spec.languages,
-        detects_language=len(spec.languages) > 1,
-        word_timestamps=hears,
-        stems=spec.stems,
-        note=spec.note,
-    )
-
-
-def _state(lane: OnDemand[Any]) -> State:
-    if lane.ready:
-        return State.LOADED
-    return State.LOADING if lane.running else State.ON_DEMAND

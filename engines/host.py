@@ -60,6 +60,8 @@ class EngineHost:
         self._limits = limits or HostLimits()
         self._calls = Calls(spec.name, now)
         self._supervisor = Supervisor(spec, self._calls, observer or Unobserved(), now, self._limits)
+        #: Have a child started if there is none for want of work; ``wait_alive`` does it too.
+        self.wake: Callable[[], None] = self._supervisor.wake
 
     @property
     def capabilities(self) -> Capabilities:
@@ -72,6 +74,32 @@ class EngineHost:
     def alive(self) -> bool:
         """A child is there, and its engine warm."""
         return self._supervisor.alive.is_set()
+
+    @property
+    def resting(self) -> bool:
+        """There is no child because none was needed; ``wake()`` starts one."""
+        return self._supervisor.asleep
+
+    @property
+    def waking(self) -> bool:
+        """It rested, and a child is on its way."""
+        return self._supervisor.waking
+
+    @property
+    def load_s(self) -> float:
+        """Seconds it took to start the last child and load its model."""
+        return self._supervisor.load_s
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory the child holds, 0 without one."""
+        return self._supervisor.resident_bytes()
+
+    @property
+    def loading(self) -> VoiceError:
+        """What to tell somebody who cannot wait for a child that is on its way."""
+        wait_s = max(1, math.ceil(self.load_s))
+        return VoiceError(Code.MODEL_LOADING, f"{self.spec.name} is being loaded; try again soon", retry_after=wait_s)
 
     @property
     def free(self) -> bool:
@@ -103,13 +131,19 @@ class EngineHost:
         await self._supervisor.aclose()
 
     async def wait_alive(self) -> None:
-        """Wait for a child that is being replaced. Raises ENGINE_RESTARTED when that takes too long."""
+        """Wait for a child that is being replaced, or was not needed until now.
+
+        Raises ENGINE_RESTARTED or MODEL_LOADING when that takes too long.
+        """
         if self._supervisor.closing:
             raise VoiceError(Code.SHUTTING_DOWN, "the server is stopping")
+        self._supervisor.wake()
         try:
             async with asyncio.timeout(self._limits.wait_s):
                 await self._supervisor.alive.wait()
         except TimeoutError:
+            if self.waking:
+                raise self.loading from None
             raise VoiceError(Code.ENGINE_RESTARTED, f"{self.spec.name} is being replaced") from None
 
     async def recognize(self, batch: Sequence[Decode], expected_s: float = 0.0) -> list[Hypothesis]:
@@ -161,15 +195,22 @@ class EngineHost:
         frame = await self._ask(Kind.TEXT, {}, buffers, expected_s)
         return self._trusted(lambda: read(read_outcome(frame.buffers)))
 
-    def speak(self, request: Speak, stream: SpeechStream | None = None, expected_s: float = 0.0) -> SpeechStream:
-        """Have a clause spoken, into ``stream`` if given. The call is made here and now, before anybody reads."""
+    def speak(
+        self, request: Speak, stream: SpeechStream | None = None, expected_s: float = 0.0, *, together: int = 1
+    ) -> SpeechStream:
+        """Have a clause spoken, into ``stream`` if given. The call is made here and now, before anybody reads.
+
+        ``together`` that many clauses, asked for one right after the other, are one call of a ``Choir``; each must fit
+        into a frame.
+        """
         stream = stream or SpeechStream(request)
         if not self.alive:
             stream.fail(VoiceError(Code.ENGINE_RESTARTED, f"{self.spec.name} is being replaced"))
             return stream
+        head, buffers = wire.pack_speak(request)
         call = Spoken(stream, 3 * expected_s + self._limits.grace_s, self._supervisor)
         try:
-            number = self._send(Kind.SPEAK, *wire.pack_speak(request), call)
+            number = self._send(Kind.SPEAK, {**head, "together": together} if together > 1 else head, buffers, call)
         except VoiceError as error:
             stream.fail(error)
         else:

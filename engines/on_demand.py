@@ -5,6 +5,7 @@ The first who borrows it waits until it has started; those who come later share 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
@@ -38,9 +39,16 @@ class Standing(Generic[T]):
 class OnDemand(Generic[T]):
     """Lends what ``make`` makes when it is first wanted. Run ``run()`` in a TaskGroup until ``close()``."""
 
-    def __init__(self, make: Callable[[], AbstractAsyncContextManager[T]], idle_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], AbstractAsyncContextManager[T]],
+        idle_s: Callable[[], float],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.load_s = 0.0  # what it took to make the last one
         self._make = make
         self._idle_s = idle_s
+        self._now = now
         self._users = 0
         self._changed = asyncio.Event()  # somebody came, or left
         self._ready: asyncio.Future[T] | None = None  # what is there, or is coming
@@ -92,9 +100,11 @@ class OnDemand(Generic[T]):
     async def _lend(self, ready: asyncio.Future[T]) -> None:
         try:
             async with AsyncExitStack() as stack:
-                self._starting = asyncio.current_task()
+                self._starting, began = asyncio.current_task(), self._now()
                 try:
-                    ready.set_result(await stack.enter_async_context(self._make()))
+                    thing = await stack.enter_async_context(self._make())
+                    self.load_s = self._now() - began
+                    ready.set_result(thing)
                 finally:
                     self._starting = None
                 await self._unused()

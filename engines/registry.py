@@ -39,10 +39,16 @@ class EngineSpec:
     nice: int = 0  # OS priority of the process, 0 to 19
     optional: bool = False  # a start without it is a warning, not an error
     on_demand: bool = False  # its process is there only while it is used
+    idle_s: float = 0.0  # seconds without work after which a live engine's process is ended until there is; 0: never
+    devices: tuple[str, ...] = ()  # of each process in turn, in place of the option "device"
 
     def with_options(self, **options: object) -> "EngineSpec":
         """The same engine with these options set over its own."""
         return replace(self, options={**self.options, **options})
+
+    def of_process(self, number: int) -> "EngineSpec":
+        """The same engine as one of its processes runs it: on the device that is its own."""
+        return self.with_options(device=self.devices[number % len(self.devices)]) if self.devices else self
 
     def missing(self) -> tuple[str, ...]:
         """The modules and options it lacks here; empty when it can be started. Imports nothing heavy."""

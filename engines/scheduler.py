@@ -113,21 +113,32 @@ class Scheduler:
         self._arrivals.add(1.0, self._now())
 
     def check(self) -> None:
-        """Raise BUSY, with ``retry_after``, when one more session would be one too many."""
+        """Raise BUSY, with ``retry_after``, when one more session would be one too many; MODEL_LOADING when the engine
+        rested and is being started for this one, or is not back from a fall."""
         now, limits = self._now(), self._limits
         if self.alive:
             self._dead_since = None
-        elif self._dead_since is None:
-            self._dead_since = now
+        else:
+            self._wake_or_wait(now)
         # What finals take of the engine's time by measurement, and what the sessions of the last seconds will add.
         expected = self._final_cost.expect(1.0, 0) if self._final_cost.known else 0.0
         utilisation = self._worked_finals.rate(now) + self._arrivals.read(now) * _DUTY * expected
         if (
-            (self._dead_since is not None and now - self._dead_since > _REPLACED_S)
-            or self._final_delay(now) > limits.busy_delay_s
+            self._final_delay(now) > limits.busy_delay_s
             or utilisation > limits.busy_utilisation * len(self._hosts)
         ):
             raise VoiceError(Code.BUSY, "the server is full; try again soon", retry_after=limits.retry_after_s)
+
+    def _wake_or_wait(self, now: float) -> None:
+        """Nobody is there to work: start who rests; wait a moment for who fell."""
+        for host in self._hosts:
+            host.wake()
+        if waking := next((host for host in self._hosts if host.waking), None):
+            raise waking.loading
+        if self._dead_since is None:
+            self._dead_since = now
+        elif now - self._dead_since > _REPLACED_S:
+            raise self._hosts[0].loading
 
     def load(self) -> Load:
         """How the recogniser does, lately."""
@@ -156,6 +167,10 @@ class Scheduler:
 
     async def _work(self, host: EngineHost) -> None:
         while True:
+            if host.resting and self.alive:  # it is not needed while the others are there
+                self._wake.clear()
+                await self._wake.wait()
+                continue
             if not host.alive and self.alive:
                 with contextlib.suppress(VoiceError):
                     await host.wait_alive()  # the others do the work meanwhile

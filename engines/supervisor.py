@@ -2,7 +2,7 @@
 
 A child is replaced when its pipe ends (it crashed), when it writes what no frame is, when it has not said for some
 beats that it lives, when it holds too much memory, when a call takes too long, and when it fails one call after the
-other.
+other. One that nobody has asked anything for ``EngineSpec.idle_s`` is ended, and started again by ``wake()``.
 """
 
 import asyncio
@@ -47,6 +47,8 @@ class Caller(Protocol):
 
     def overdue(self, now: float) -> bool: ...  # a call has taken too long
 
+    def idle(self, now: float) -> float: ...  # seconds since there was anything to do
+
     def excused(self, seconds: float) -> None: ...  # this process itself was held up so long: its deadlines move
 
 
@@ -61,6 +63,9 @@ class Supervisor:
         self.generation = 0  # counts the children
         self.capabilities: Capabilities | None = None
         self.alive = asyncio.Event()  # a child is there and its engine warm
+        self.asleep = False  # there is none, since nobody needs one
+        self.waking = False  # there was none, and one is on its way
+        self.load_s = 0.0  # what it took to start the last one
         self.closing = False
         self._caller = caller
         self._observer = observer
@@ -68,6 +73,7 @@ class Supervisor:
         self._process: EngineProcess | None = None
         self._ready: asyncio.Future[Capabilities] | None = None  # of the child being built
         self._lost = asyncio.Event()  # the child is gone, or there is to be none
+        self._wanted = asyncio.Event()  # somebody needs one, or there is to be none
         self._why = ""
         self._failures = 0  # children in a row that never answered well
         self._bad_answers = 0  # of this child, in a row
@@ -83,6 +89,16 @@ class Supervisor:
         """To the child, if there is one. Raises WireError for a frame over its limits."""
         if self._process is not None:
             self._process.pipe.send(frame)
+
+    def wake(self) -> None:
+        """Somebody needs a child; harmless while there is one."""
+        if self.asleep:
+            self.asleep, self.waking = False, True
+            self._wanted.set()
+
+    def resident_bytes(self) -> int:
+        """Memory the child holds."""
+        return self._process.resident_bytes() if self._process is not None else 0
 
     def did_well(self) -> None:
         """The child gave a good answer: should it fall, the next is started at once."""
@@ -108,6 +124,7 @@ class Supervisor:
         self.closing = True
         self.alive.clear()
         self._lost.set()
+        self._wanted.set()
         if self._process is not None:
             self._process.pipe.close()
         if self._tasks is not None:
@@ -123,7 +140,7 @@ class Supervisor:
         self._bad_answers = 0
         self._lost.clear()
         generation, ready = self.generation, asyncio.get_running_loop().create_future()
-        self._ready = ready
+        self._ready, began = ready, self._now()
         try:
             self._process = await launch(
                 self.spec, self.limits.beat_s, self._heard, lambda why: self._pipe_ended(generation, why)
@@ -142,6 +159,7 @@ class Supervisor:
         finally:
             self._ready = None
         self._heard_at = self._now()
+        self.load_s, self.waking = self._heard_at - began, False
         self.alive.set()
         self._caller.renewed()
         return self.capabilities
@@ -157,6 +175,8 @@ class Supervisor:
         while not self.closing:
             if await self._child_is_lost():
                 await self._replace()
+            elif self.spec.idle_s and self.alive.is_set() and self._caller.idle(self._now()) > self.spec.idle_s:
+                await self._sleep()
         await self._bury("closed", self.limits.stop_s)
 
     async def _child_is_lost(self) -> bool:
@@ -188,10 +208,25 @@ class Supervisor:
             return "fell silent"
         return "outgrew its memory" if process.resident_bytes() > self.spec.memory_bytes else ""
 
+    async def _sleep(self) -> None:
+        """Until somebody needs a child again."""
+        _log.info("engine %s is not needed; it is ended until it is", self.spec.name)
+        self._wanted.clear()
+        self.asleep = True
+        self.alive.clear()
+        if self._process is not None:
+            self._process.pipe.close()
+        await self._bury("idle", self.limits.stop_s)
+        await self._wanted.wait()
+        await self._renew()
+
     async def _replace(self) -> None:
         self._observer.restarted(self.spec.name, self._why)
         _log.warning("engine %s (process %s) %s; replacing it", self.spec.name, self.pid, self._why)
         await self._bury(self._why)
+        await self._renew()
+
+    async def _renew(self) -> None:
         while not self.closing:
             delays = self.limits.back_off_s
             delay = delays[min(self._failures, len(delays) - 1)]

@@ -1,7 +1,8 @@
 """Who speaks next: clauses of all sessions wait here for one of a synthesiser's processes.
 
 Clause by clause and first come, first served within a priority: a session that sends one clause after the other shares
-the engine fairly with the rest. The engine is free again when a clause is made, not when it has been listened to.
+the engine fairly with the rest. The engine is free again when a clause is made, not when it has been listened to. One
+that gains from it (``Capabilities.batch``) makes several at a time, of as many sessions.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from engines.base import Capabilities, Observer
+from engines.frames import BUFFERS
 from engines.host import EngineHost, Unobserved
 from engines.load import Cost
 from engines.speech import SpeechStream
@@ -19,11 +21,13 @@ from protocol.requests import Priority, Reference, Speak, SpeechChunk
 _QUEUE = 256  # clauses waiting
 WAIT_S = 10.0
 _RETRY_AFTER_S = 2
+_SHORT = 5_000  # characters of a clause that is made together with others: it fits into a frame
 _AGAIN = 1 << 60  # puts a clause that is made again before all others of its priority
 
 
 class _Clause(SpeechStream):
-    """A clause that waits, then is made; made again by another process if the first one fell before the first sound."""
+    """A clause that waits, then is made; made again, alone, if its call failed before the first sound and another's
+    clause or the process itself may have been why."""
 
     def __init__(self, queue: "SynthesisQueue", request: Speak, priority: Priority, queued_at: float) -> None:
         super().__init__(request)
@@ -32,6 +36,7 @@ class _Clause(SpeechStream):
         self.began_at = 0.0
         self.engine = ""
         self.attempts = 0
+        self.in_company = False  # made together with others, one of which may be at fault
         self.waits = False
         self.seconds = 0.0  # of sound
         self.patience: asyncio.TimerHandle | None = None
@@ -47,8 +52,8 @@ class _Clause(SpeechStream):
         super().end()
 
     def fail(self, error: VoiceError) -> None:
-        again = error.code is Code.ENGINE_RESTARTED and self.attempts == 1 and not self.emitted and not self.ended
-        if again:
+        innocent = (Code.ENGINE_RESTARTED, Code.ENGINE_FAILED) if self.in_company else (Code.ENGINE_RESTARTED,)
+        if error.code in innocent and self.attempts == 1 and not self.emitted and not self.ended:
             self._queue.put(self)
         else:
             self.engine = ""  # a failure is no measure of how long work takes
@@ -94,9 +99,19 @@ class SynthesisQueue:
             clause.fail(VoiceError(Code.SHUTTING_DOWN, "the server is stopping"))
         elif len(self._heap) >= _QUEUE:
             clause.fail(VoiceError(Code.BUSY, "too much is waiting to be spoken", retry_after=_RETRY_AFTER_S))
+        elif (loading := self._loading()) and priority is not Priority.BATCH:
+            clause.fail(loading)
         else:
             self.put(clause)
         return clause
+
+    def _loading(self) -> VoiceError | None:
+        """What to tell who cannot wait, where the model had been put away for want of work: it is being loaded."""
+        if self.alive:
+            return None
+        for host in self._hosts:
+            host.wake()
+        return next((host.loading for host in self._hosts if host.waking), None)
 
     async def clone(self, reference: Reference) -> bytes:
         """What ``Speak.prompt`` takes, made by a process that is free, if one is; once more if that one falls."""
@@ -143,12 +158,30 @@ class SynthesisQueue:
     def _pump(self) -> None:
         for host in self._hosts:
             while self._heap and host.free:
-                _, _, clause = heapq.heappop(self._heap)
-                self._forget(clause)
-                clause.attempts += 1
-                clause.began_at, clause.engine = self._now(), host.spec.name
-                self._observer.waited(clause.engine, clause.priority.name.lower(), clause.began_at - clause.queued_at)
-                host.speak(clause.request, clause, self._cost.expect(len(clause.request.text)))
+                clauses = self._next(min(host.capabilities.batch, BUFFERS))
+                for clause in clauses:
+                    self._forget(clause)
+                    clause.in_company = len(clauses) > 1
+                    clause.attempts += 1
+                    clause.began_at, clause.engine = self._now(), host.spec.name
+                    waited_s = clause.began_at - clause.queued_at
+                    self._observer.waited(clause.engine, clause.priority.name.lower(), waited_s)
+                expected_s = self._cost.expect(sum(len(clause.request.text) for clause in clauses), len(clauses))
+                company = {"together": len(clauses)} if len(clauses) > 1 else {}
+                for clause in clauses:
+                    host.speak(clause.request, clause, expected_s, **company)
+
+    def _next(self, most: int) -> list[_Clause]:
+        """The clauses of the next call: the first in line, and those behind it that can be made in the same way."""
+        _, _, first = heapq.heappop(self._heap)
+        found = [first]
+        if most > 1 and self._heap and not first.attempts and len(first.request.text) <= _SHORT:
+            alike = [entry for entry in sorted(self._heap) if _alike(first, entry[2])][: most - 1]
+            found += [entry[2] for entry in alike]
+            if alike:
+                self._heap = [entry for entry in self._heap if entry not in alike]
+                heapq.heapify(self._heap)
+        return found
 
     def _give_up(self, clause: _Clause) -> None:
         if self._drop(clause):
@@ -169,3 +202,8 @@ class SynthesisQueue:
         if clause.patience is not None:
             clause.patience.cancel()
             clause.patience = None
+
+
+def _alike(one: _Clause, other: _Clause) -> bool:
+    same = one.priority is other.priority and one.request.diffusion == other.request.diffusion
+    return same and not other.attempts and len(other.request.text) <= _SHORT

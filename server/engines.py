@@ -84,7 +84,8 @@ def with_model(spec: EngineSpec, settings: Settings) -> EngineSpec:
     if spec.name in (LANGUAGE_MODEL, TRANSLATOR):
         return with_text_model(spec, settings, models_root(settings))
     if spec.name == WHISPER and (model := find_model(settings)):
-        return spec.with_options(**whisper_options(settings, model))
+        chosen = replace(spec.with_options(**whisper_options(settings, model)), idle_s=settings.whisper_idle_seconds)
+        return _on_devices(chosen, settings.whisper_device)
     if spec.name == TRANSFORMERS and (model := find_model(settings, Format.TRANSFORMERS)):
         options = whisper_options(settings, model)
         del options["compute_type"]
@@ -127,8 +128,9 @@ def with_voices(spec: EngineSpec, settings: Settings) -> EngineSpec:
         if named:
             raise VoiceError(Code.NOT_INSTALLED, f"{named} holds no {spec.name} checkpoint", install=spec.install)
         return spec
-    options: dict[str, object] = {"directory": str(directory.resolve()), "device": device}
+    options: dict[str, object] = {"directory": str(directory.resolve()), "device": _devices(device)[0]}
     spec = spec.with_options(**options, **({"threads": settings.vits_threads} if vits else {}))
+    spec = _on_devices(replace(spec, idle_s=settings.voices_idle_seconds), device)
     if named and spec.missing():
         what = f"{spec.name} needs {', '.join(spec.missing())}"
         raise VoiceError(Code.NOT_INSTALLED, what, install=spec.install)
@@ -140,7 +142,7 @@ def whisper_options(settings: Settings, model: models.Installed) -> dict[str, ob
     return {
         "directory": str(model.directory.resolve()),
         "model": model.name,
-        "device": settings.whisper_device,
+        "device": _devices(settings.whisper_device)[0],
         "compute_type": settings.whisper_compute_type,
         "threads": settings.whisper_threads,
         "trim": settings.whisper_trim,
@@ -172,6 +174,16 @@ def _chosen(settings: Settings) -> Iterator[EngineSpec]:
             yield spec
             if spec.name == DEMUCS and (more := more_stems(spec, settings)):
                 yield more
+
+
+def _devices(setting: str) -> list[str]:
+    return [part.strip() for part in setting.split(",")]
+
+
+def _on_devices(spec: EngineSpec, setting: str) -> EngineSpec:
+    """A process for each device, where there are several."""
+    devices = _devices(setting)
+    return spec if len(devices) == 1 else replace(spec, devices=tuple(devices), processes=len(devices))
 
 
 def _name(directory: Path) -> str:

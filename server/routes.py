@@ -24,6 +24,7 @@ from accounts.tokens import MAX_SECONDS, MIN_SECONDS, Tokens
 from engines.base import Capabilities, Task
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.fleet import Fleet
+from engines.offers import Offer
 from engines.voices import engine_voices
 from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
@@ -171,18 +172,19 @@ class Routes:
     async def models(self, _request: Request) -> Response:
         """C11's recognisers, and in the same document (X3) the list OpenAI's clients read.
 
-        Of each it says whether it is in memory (``loaded``), on its way, or loaded when the first recording needs it
-        (``on_demand``); and what could be had by a command.
+        Of each it says whether it is in memory (``loaded``), on its way, or loaded when somebody needs it
+        (``on_demand``), what it holds there and how long loading it took; and what could be had by a command.
         """
         rows: dict[str, dict[str, object]] = {}
         live: list[tuple[str, int]] = []
         offers = self._parts.fleet.offers
-        for one, state, serves_sessions in sorted(offers, key=lambda offer: offer.capabilities.task):
+        for offer in sorted(offers, key=lambda offer: offer.capabilities.task):
+            one = offer.capabilities
             if one.task in (Task.RECOGNIZE, Task.SYNTHESIZE):
                 name = _model_id(one)
                 name = one.engine if name in rows else name
-                rows[name] = {"id": name, "object": "model", "created": 0, "owned_by": one.engine, "state": state.value}
-                if one.task is Task.RECOGNIZE and serves_sessions:
+                rows[name] = {"id": name, "object": "model", "created": 0, "owned_by": one.engine, **_cost(offer)}
+                if one.task is Task.RECOGNIZE and offer.live:
                     live.append((name, len(one.languages)))
         absent = await asyncio.to_thread(absent_models, self._parts.settings)
         data = {"object": "list", "data": list(rows.values()), "not_installed": absent}
@@ -216,6 +218,15 @@ class Routes:
 
     def _engines(self, task: Task) -> Iterator[Capabilities]:
         return (one for one in self._parts.fleet.capabilities() if one.task is task)
+
+
+def _cost(offer: Offer) -> dict[str, object]:
+    """Whether a model is in memory, how much of that it takes, and how long who needs it waits if it is not."""
+    return {
+        "state": offer.state.value,
+        "memory_mb": offer.memory_bytes >> 20,
+        "load_seconds": round(offer.load_s, 1) if offer.load_s else None,
+    }
 
 
 def _model_id(one: Capabilities) -> str:

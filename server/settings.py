@@ -27,7 +27,10 @@ from protocol.route import host_name
 _PREFIX = "VOXLINE_"
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _NOT_SETTINGS = ("CONFIG", "KEY")  # read from the environment beside the settings: the file's place, a client's key
-_OF_ENGINES = ("whisper_", "vits_", "omnivoice_", "demucs_", "transformers_", "pocketsphinx", "synthesizers", "engine_")
+_GPUS = r"^(cpu|cuda(:\d+)?(\s*,\s*cuda:\d+)*)$"
+_OF_ENGINES = (
+    "whisper_", "vits_", "omnivoice_", "voices_", "demucs_", "transformers_", "pocketsphinx", "synthesizers", "engine_",
+)  # fmt: skip
 
 
 class SettingsError(Exception):
@@ -91,7 +94,17 @@ class Settings(BaseSettings):
     whisper_model: str = Field(
         default="", description="Recogniser: a directory with a CTranslate2 Whisper, or the name of a pulled model."
     )
-    whisper_device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where Whisper runs.")
+    whisper_device: str = Field(
+        default="cpu",
+        pattern=_GPUS.replace("cpu", "cpu|auto"),
+        description="Where Whisper runs: `cpu`, `cuda`, `auto`, `cuda:1` (the second GPU); "
+        "`cuda:0,cuda:1` = a process on each.",
+    )
+    whisper_idle_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="Seconds without use after which the live Whisper is put away until it is wanted; 0 = kept.",
+    )
     whisper_compute_type: str = Field(
         default="int8", description="CTranslate2 compute type: `int8`, `float16`, `float32` ..."
     )
@@ -120,15 +133,24 @@ class Settings(BaseSettings):
         default="",
         description="Speech: directory of VITS (MMS-TTS) checkpoints, one or several; none = the pulled ones.",
     )
-    vits_device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where VITS runs.")
+    vits_device: str = Field(
+        default="cpu",
+        pattern=_GPUS,
+        description="Where VITS runs: `cpu`, `cuda`, or `cuda:0,cuda:1` = a process on each.",
+    )
     vits_threads: int = Field(default=2, ge=1, le=64, description="CPU threads of the VITS process.")
     omnivoice_model: str = Field(
         default="",
         description="Speech: directory of an OmniVoice checkpoint; none = one among the pulled models. "
         "Needs the package `omnivoice`.",
     )
-    omnivoice_device: Literal["cpu", "cuda"] = Field(
-        default="cpu", description="Where OmniVoice runs; on a CPU it speaks described and cloned voices only."
+    omnivoice_device: str = Field(
+        default="cpu",
+        pattern=_GPUS,
+        description="Where OmniVoice runs, as `vits_device`; on a CPU it speaks described and cloned voices only.",
+    )
+    voices_idle_seconds: float = Field(
+        default=0.0, ge=0, description="The same as `whisper_idle_seconds` for the processes of VITS and OmniVoice."
     )
     text_url: str = Field(
         default="",

@@ -58,7 +58,8 @@ def synthesizer(
     """A spec of the synthesiser.
 
     Options: ``rate``, ``latency_s`` (before each chunk), ``chunk_s``, ``clones`` (it does), ``wants_words`` (of what it
-    clones), and those of faults.
+    clones), ``batch`` (clauses it makes together), ``notes`` (a file it writes how many those were into), and those of
+    faults.
     """
     factory = "tests.engines_scripted:scripted_synthesizer"
     return EngineSpec(name, Task.SYNTHESIZE, factory, options, processes=processes, memory_bytes=memory_bytes)
@@ -249,6 +250,8 @@ class ScriptedSynthesizer:
         self._chunk_s = float(str(options.get("chunk_s", 0.1)))
         self._clones = bool(options.get("clones"))
         self._wants_words = bool(options.get("wants_words"))
+        self._batch = int(str(options.get("batch", 1)))
+        self._notes = Path(str(options["notes"])) if "notes" in options else None
 
     def describe(self) -> Capabilities:
         voices = (Voice("low", "Low tone", "en", "male"), Voice("high", "High tone", "vi", "female"))
@@ -260,6 +263,7 @@ class ScriptedSynthesizer:
             word_timestamps=True,
             rate=self._rate,
             voices=voices,
+            batch=self._batch,
             cloning=self._clones,
             wants_words=self._wants_words,
         )
@@ -271,6 +275,23 @@ class ScriptedSynthesizer:
             raise VoiceError(Code.BAD_REQUEST, "there is no speech in ref_audio", field="ref_audio")
         said = f": {reference.text}" if reference.text else ""
         return b"" if garbage else f"{len(reference.pcm)} bytes at {reference.rate}{said}".encode()
+
+    def speak_together(self, requests: Sequence[Speak]) -> Iterator[tuple[int, SpeechChunk | VoiceError | None]]:
+        if self._notes is not None:
+            with self._notes.open("a") as notes:
+                notes.write(f"{len(requests)}\n")
+        streams = {number: self.speak(request) for number, request in enumerate(requests)}
+        while streams:
+            for number, stream in list(streams.items()):
+                try:
+                    piece = next(stream, None)
+                except VoiceError as error:
+                    yield number, error
+                    del streams[number]
+                    continue
+                yield number, piece
+                if piece is None:
+                    del streams[number]
 
     def speak(self, request: Speak) -> Iterator[SpeechChunk]:
         spoken = 0

@@ -42,12 +42,17 @@ class FasterWhisper(UtteranceRecognizer):
         device = settings.device
         if device == "auto":
             device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+        device, _, number = device.partition(":")
         compute = settings.compute_type
         if compute == "default":
             compute = "int8" if device == "cpu" else "int8_float16"
         try:
             self._model = ctranslate2.models.Whisper(
-                settings.directory, device=device, compute_type=compute, intra_threads=settings.threads
+                settings.directory,
+                device=device,
+                device_index=int(number or 0),
+                compute_type=compute,
+                intra_threads=settings.threads,
             )
         except (RuntimeError, ValueError) as error:
             raise VoiceError(Code.ENGINE_FAILED, f"{settings.directory} does not load: {error}") from error

@@ -222,7 +222,7 @@ def _load(directory: Path, dtype: torch.dtype) -> Any:
 def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise VoiceError(Code.ENGINE_FAILED, "there is no CUDA device that torch can use")
     return torch.device(wanted)
 

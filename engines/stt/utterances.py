@@ -40,7 +40,7 @@ class UtteranceSettings:
 
     directory: str
     model: str = ""  # its name in answers; the directory's when empty
-    device: str = "cpu"  # cpu, cuda or auto
+    device: str = "cpu"  # cpu, cuda, cuda:1 (the second) or auto
     threads: int = 2
     trim: bool = True  # windows as short as the utterance; False for a model that does not bear it
     trim_finals: bool = True

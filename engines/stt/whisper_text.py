@@ -11,6 +11,7 @@ from faster_whisper.tokenizer import Tokenizer
 
 from engines.registry import WHISPER_LANGUAGES
 from engines.stt.features import HOP, RATE
+from protocol.errors import Code, VoiceError
 from protocol.events import Word
 from protocol.requests import Decode
 
@@ -24,7 +25,10 @@ class WhisperText:
     """The tokenizer of one model, for all its languages."""
 
     def __init__(self, directory: Path, multilingual: bool, languages: Sequence[str] = ()) -> None:
-        vocabulary = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+        try:
+            vocabulary = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+        except Exception as error:  # the library has no class of its own
+            raise VoiceError(Code.ENGINE_FAILED, f"{directory / 'tokenizer.json'} cannot be read") from error
         self.languages: tuple[str, ...] = ("en",)
         if multilingual:
             present = [code for code in WHISPER_LANGUAGES if vocabulary.token_to_id(f"<|{code}|>") is not None]

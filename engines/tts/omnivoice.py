@@ -1,14 +1,16 @@
 """OmniVoice as an engine: voices by description or likeness in over 600 languages, by diffusion; quick on a GPU only.
 
 Clause by clause, a short one first, each made whole in ``num_step`` steps; on a GPU the later clauses are made several
-at a time. Between two steps the work can be stopped. A description is true of many voices and the model picks one anew
+at a time, and those of several requests that wait.
+Between two steps the work can be stopped. A description is true of many voices and the model picks one anew
 each time: so for every description (and for none) one is picked once, by having it say a sentence, and is the reference
 for everything that is said after. The seed is fixed, so it is the same one in every process and after every start.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,7 @@ AUTO = "auto"
 
 _SPEEDS = (0.25, 4.0)
 _STEPS = (4, 128)
-_TOGETHER_ON_GPU = 8  # clauses of a request
+_TOGETHER_ON_GPU = 8  # clauses
 _KEPT = 64  # picked voices
 _PIECE_S = 1.0  # of sound in one chunk
 _TRIALS = {
@@ -56,7 +58,7 @@ Step = Callable[[], None]
 
 def factory(options: Options) -> "OmniVoice":
     """Build the engine. Options: ``directory`` (a checkpoint, or where one is), ``device`` ("cpu", "cuda"),
-    ``threads``, ``together`` (clauses of a request made at a time)."""
+    ``threads``, ``together`` (clauses made at a time, of one request or several)."""
     found = find(Path(str(options.get("directory") or "")), OMNIVOICE)
     if not found:
         raise VoiceError(Code.NOT_INSTALLED, "there is no OmniVoice checkpoint in the directory", field="directory")
@@ -84,6 +86,17 @@ class _Speaker:
         return Order(said(clause.text).strip(), self.language, self.speed, self.instruct, self.voice)
 
 
+@dataclass(frozen=True, slots=True)
+class _Speech:
+    """A request on its way through the model."""
+
+    number: int
+    request: Speak
+    language: str | None
+    kept: KeptVoice | None
+    sayable: list[Clause]
+
+
 class OmniVoice:
     """The engine (``engines.base.Cloner``). Voices are languages, "vi", or "auto"."""
 
@@ -106,6 +119,7 @@ class OmniVoice:
                 *(Voice(code, f"OmniVoice, {code}", code) for code in self._model.languages),
                 Voice(AUTO, "OmniVoice", "en"),
             ),
+            batch=self._together,
             cloning=True,
             designs=True,
             wants_words=True,
@@ -129,6 +143,36 @@ class OmniVoice:
 
         VoiceError: NOT_FOUND for a voice, TEXT_TOO_LONG past ``MAX_TEXT``, BAD_REQUEST for another engine's prompt.
         """
+        speech = self._speech(0, request)
+        if not speech.sayable:
+            return iter(())
+
+        def work(put: Callable[[SpeechChunk], None]) -> None:
+            self._say([speech], lambda _, piece: put(piece) if piece is not None else None)
+
+        return turns(work, "omnivoice")
+
+    def speak_together(self, requests: Sequence[Speak]) -> Iterator[tuple[int, SpeechChunk | VoiceError | None]]:
+        """``engines.base.Choir``: the first clauses of all requests come first, then the rest of each in turn."""
+        found: list[_Speech] = []
+        for number, request in enumerate(requests):
+            try:
+                speech = self._speech(number, request)
+            except VoiceError as error:
+                yield number, error
+                continue
+            if speech.sayable:
+                found.append(speech)
+            else:
+                yield number, None
+        if found:
+
+            def work(put: Callable[[tuple[int, SpeechChunk | None]], None]) -> None:
+                self._say(found, lambda number, piece: put((number, piece)))
+
+            yield from turns(work, "omnivoice")
+
+    def _speech(self, number: int, request: Speak) -> _Speech:
         if len(request.text) > MAX_TEXT:
             raise VoiceError(Code.TEXT_TOO_LONG, f"one request holds at most {MAX_TEXT} characters", maximum=MAX_TEXT)
         if request.voice != AUTO and request.voice not in self._model.languages:
@@ -136,39 +180,41 @@ class OmniVoice:
         language = None if request.voice == AUTO else request.voice
         kept = from_bytes(request.prompt, self._model.codebooks, self._model.codes) if request.prompt else None
         sayable = [clause for clause in clauses(request.text) if spoken_form(clause.text).text]
-        if not sayable:
-            return iter(())
-        return turns(lambda put: self._say(request, language, kept, sayable, put), "omnivoice")
+        return _Speech(number, request, language, kept, sayable)
 
-    def _say(
-        self,
-        request: Speak,
-        language: str | None,
-        kept: KeptVoice | None,
-        sayable: list[Clause],
-        put: Callable[[SpeechChunk], None],
-    ) -> None:
-        """All of a request; ``put`` also hears of every step."""
+    def _say(self, speeches: list[_Speech], put: Callable[[int, SpeechChunk | None], None]) -> None:
+        """All of some requests; ``put`` also hears of every step, and with None of the end of each."""
         rate = self._model.rate
         at_work = SpeechChunk(b"", rate)
+        unended = [speech.number for speech in speeches]
 
         def step() -> None:
-            put(at_work)
+            put(unended[-1], at_work)
 
+        speakers = {speech.number: self._speaker(speech, step) for speech in speeches}
+        how = _within(speeches[0].request.diffusion)
+        for group in _groups(speeches, self._together):
+            orders = [speakers[speech.number].saying(clause) for speech, clause in group]
+            who = dict.fromkeys((speech.request.voice, speakers[speech.number].instruct) for speech, _ in group)
+            seed = _seed(*chain.from_iterable(who), *(order.text for order in orders))
+            sounds = self._model.generate(orders, how, seed, step)
+            for (speech, clause), sound in zip(group, sounds, strict=True):
+                for piece in _pieces(sound, rate):
+                    put(speech.number, piece)
+                if clause is speech.sayable[-1]:
+                    unended.remove(speech.number)
+                    put(speech.number, None)
+                else:
+                    silence_s = PAUSES_S[clause.pause] / speakers[speech.number].speed
+                    put(speech.number, SpeechChunk(bytes(2 * round(silence_s * rate)), rate))
+
+    def _speaker(self, speech: _Speech, step: Step) -> _Speaker:
+        request, language = speech.request, speech.language
         traits = request.design or Traits()
         speed = min(_SPEEDS[1], max(_SPEEDS[0], request.speed * pace_of(traits)))
-        instruct = "" if kept else instruct_of(traits, language or "en")
-        speaker = _Speaker(language, speed, instruct, kept or self._pick(language, instruct, request.diffusion, step))
-        how = _within(request.diffusion)
-        for group in _groups(sayable, self._together):
-            orders = [speaker.saying(clause) for clause in group]
-            seed = _seed(request.voice, instruct, *(order.text for order in orders))
-            sounds = self._model.generate(orders, how, seed, step)
-            for clause, sound in zip(group, sounds, strict=True):
-                for piece in _pieces(sound, rate):
-                    put(piece)
-                if clause is not sayable[-1]:
-                    put(SpeechChunk(bytes(2 * round(PAUSES_S[clause.pause] / speed * rate)), rate))
+        instruct = "" if speech.kept else instruct_of(traits, language or "en")
+        voice = speech.kept or self._pick(language, instruct, request.diffusion, step)
+        return _Speaker(language, speed, instruct, voice)
 
     def _pick(self, language: str | None, instruct: str, how: Diffusion, step: Step) -> KeptVoice:
         """Whoever is to speak as ``instruct`` says, always the same."""
@@ -191,11 +237,13 @@ def _within(how: Diffusion) -> Diffusion:
     return Diffusion(steps, min(10.0, max(0.0, how.guidance_scale)), how.denoise)
 
 
-def _groups(sayable: list[Clause], size: int) -> Iterator[list[Clause]]:
-    """The first clause alone, so that it is heard soon, then ``size`` at a time."""
-    yield sayable[:1]
-    for start in range(1, len(sayable), size):
-        yield sayable[start : start + size]
+def _groups(speeches: Sequence[_Speech], size: int) -> Iterator[list[tuple[_Speech, Clause]]]:
+    """First clauses first, so that all are heard soon, then the others; ``size`` at a time."""
+    firsts = [(speech, speech.sayable[0]) for speech in speeches]
+    others = [(speech, clause) for speech in speeches for clause in speech.sayable[1:]]
+    for clauses_of in (firsts, others):
+        for start in range(0, len(clauses_of), size):
+            yield clauses_of[start : start + size]
 
 
 def _seed(*parts: str) -> int:

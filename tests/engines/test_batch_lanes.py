@@ -156,10 +156,13 @@ PEN = replace(
 async def test_an_engine_for_recordings_takes_no_process_until_it_is_used() -> None:
     async with running(EARS, PEN) as fleet:
         assert len(fleet.pids()) == 1 and fleet.ready
-        assert [(one.engine, state, live) for one, state, live in fleet.offers][1] == ("pen", State.ON_DEMAND, False)
+        pen = fleet.offers[1]
+        assert (pen.capabilities.engine, pen.state, pen.live) == ("pen", State.ON_DEMAND, False)
+        assert pen.load_s == pen.memory_bytes == 0
         async with fleet.batch_recognizer("auto", "pen").borrow() as scheduler:
             assert (await scheduler.recognize(SOUND, priority=Priority.BATCH)).text == scripted.words_of(0.9)
             assert fleet.offers[1].state is State.LOADED
+            assert fleet.offers[1].load_s > 0 and fleet.offers[1].memory_bytes > 1 << 20
             assert os.getpriority(os.PRIO_PROCESS, batch_pid(fleet)) == BATCH_NICE
         await until(lambda: fleet.offers[1].state is State.ON_DEMAND and len(fleet.pids()) == 1)
 

@@ -36,6 +36,8 @@ class Engine:
 
     batch: int = 8
     alive: bool = True
+    resting: bool = False
+    waking: bool = False
     calls: list[list[str]] = field(default_factory=list)
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
     spec = scripted.recognizer()
@@ -46,6 +48,13 @@ class Engine:
 
     async def wait_alive(self) -> None:
         await until(lambda: self.alive)
+
+    def wake(self) -> None:
+        self.waking = self.waking or self.resting
+
+    @property
+    def loading(self) -> VoiceError:
+        return VoiceError(Code.MODEL_LOADING, "it is coming", retry_after=LIMITS.retry_after_s)
 
     async def recognize(self, batch: Sequence[Decode], expected_s: float) -> list[Hypothesis]:
         self.calls.append([decode.prompt for decode in batch])
@@ -267,7 +276,7 @@ def refused(scheduler: Scheduler) -> bool:
     try:
         scheduler.admit()
     except VoiceError as error:
-        assert error.code is Code.BUSY
+        assert error.code in (Code.BUSY, Code.MODEL_LOADING)
         assert error.facts["retry_after"] == LIMITS.retry_after_s
         return True
     return False

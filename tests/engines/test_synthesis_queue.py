@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from engines import synthesis_queue
+from engines.base import Capabilities, Task
 from engines.host import EngineHost
 from engines.registry import EngineSpec
 from engines.speech import SpeechStream
@@ -34,6 +35,11 @@ class Engine:
     now: SpeechStream | None = None
     cancelled: int = 0
     spec = scripted.synthesizer()
+    capabilities = Capabilities("tones", Task.SYNTHESIZE)
+    waking = False
+
+    def wake(self) -> None:
+        """It never rests."""
 
     @property
     def free(self) -> bool:
