@@ -18,6 +18,8 @@ from engines.process import EngineProcess, launch
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
 
+_AT_REST = 4  # times as long until the next look: a server without work should use no CPU
+
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +34,7 @@ class HostLimits:
     beat_s: float = 2.0  # how often it says that it lives
     missed_beats: int = 4  # how many it may miss (a long call that holds the interpreter)
     bad_answers: int = 5  # in a row: no request can be at fault for all of them
-    check_s: float = 0.25  # how often deadlines and memory are looked at
+    check_s: float = 0.25  # how often deadlines and memory are looked at while it works; at rest a quarter as often
     back_off_s: tuple[float, ...] = (0.0, 0.25, 1.0, 2.0, 5.0, 15.0, 30.0)  # before each restart without a good answer
 
 
@@ -182,9 +184,10 @@ class Supervisor:
     async def _child_is_lost(self) -> bool:
         """Wait a moment for the child's end; see to deadlines, beats and memory meanwhile."""
         before = self._now()
-        if await self._woken_within(self.limits.check_s):
+        patience = self.limits.check_s * (_AT_REST if self._caller.idle(before) else 1)
+        if await self._woken_within(patience):
             return not self.closing
-        late = self._now() - before - self.limits.check_s
+        late = self._now() - before - patience
         if late > 1.0:  # what the child said while this process was held up may still be unread
             self._heard_at += late
             self._caller.excused(late)

@@ -26,6 +26,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WEBSOCKET_MAX_BYTES = 256 * 1024
 _BACKLOG = 2048
+_PROXY_PATIENCE_S = 60.0
 _KEEPALIVE_IDLE, _KEEPALIVE_GAP, _KEEPALIVE_COUNT = 8, 5, 4  # with 20 s user timeout, a cut cable shows in 28 s
 _UNSENT_BYTES = 64 * 1024  # the kernel's own buffer, megabytes, would hide a client's pace from the send deadline
 
@@ -51,7 +52,7 @@ class GuardedServer(uvicorn.Server):
                 body_timeout=settings.body_timeout,
                 connections_per_address=settings.connections_per_address,
                 trusted=frozenset(settings.trusted_proxies),
-                ping_interval_idle=max(60.0, settings.ping_interval),
+                ping_interval_idle=_longest_silence(settings),
             )
         )
         self._drain = drain
@@ -91,6 +92,14 @@ class GuardedServer(uvicorn.Server):
     def _hurry(self) -> None:
         if self._drain_scope is not None and not self._drain_scope.expired():
             self._drain_scope.reschedule(0)
+
+
+def _longest_silence(settings: Settings) -> float:
+    """Seconds that may pass on a silent connection without a ping.
+
+    Where sessions may be silent for longer than a minute, proxies, which often cut such a line, are to see something.
+    """
+    return max(_PROXY_PATIENCE_S, settings.ping_interval) if settings.idle_timeout > _PROXY_PATIENCE_S else math.inf
 
 
 def listen(host: str, port: int, *, user_timeout: float) -> list[socket.socket]:

@@ -125,7 +125,11 @@ class Settings(BaseSettings):
     demucs_model: str = Field(
         default="", description="Separation: a directory with Demucs weights (HTDemucs), or the name of a pulled model."
     )
-    demucs_device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where Demucs runs.")
+    demucs_device: str = Field(
+        default="cpu",
+        pattern=r"^(cpu|auto|cuda(:\d+)?)$",
+        description="Where Demucs runs: `cpu`, `cuda`, `cuda:1` (the second GPU), `auto`.",
+    )
     demucs_threads: int = Field(
         default=1, ge=1, le=64, description="CPU threads of the Demucs process; more pay off on a quiet machine only."
     )
@@ -220,7 +224,7 @@ class Settings(BaseSettings):
     tcp_user_timeout: float = Field(
         default=20.0, gt=0, description="Seconds of unacknowledged data that drop a connection."
     )
-    ping_interval: float = Field(default=10.0, gt=0, description="Seconds between pings; 18 to 60 for silent sessions.")
+    ping_interval: float = Field(default=10.0, gt=0, description="Seconds between pings; 18 and more for silent sessions.")
     ping_timeout: float = Field(default=10.0, gt=0, description="Seconds a pong may take.")
     drain_timeout: float = Field(default=20.0, ge=0, description="Seconds live sessions get to finish after SIGTERM.")
     drain_hard: float = Field(default=5.0, ge=0, description="Further seconds until what is left is cut off.")

@@ -1,5 +1,6 @@
 """How many connections each address holds, and the limits every connection is held to."""
 
+import math
 from dataclasses import dataclass
 
 from uvicorn.server import ServerState
@@ -7,8 +8,9 @@ from uvicorn.server import ServerState
 from stream.admission import network
 
 # A silent client that froze is to be gone within 30 s, a ping's time-out included, and ten thousand silent clients must
-# not keep a server busy: so they are asked as often as so many pings a second allow. 3,000 are asked every 18 s.
-_PINGS_A_SECOND = 165.0
+# not keep a server busy: so they are asked as often as so many pings a second allow. 360 are asked every 18 s; of more,
+# a frozen one is gone when its session has been silent for too long. (A dead one is TCP's to find, however many.)
+_PINGS_A_SECOND = 20.0
 _PING_IDLE_S = 18.0
 
 
@@ -22,7 +24,7 @@ class GuardLimits:
     body_rate: float = 65536.0  # bytes a second that a body earns beyond its timeout
     connections_per_address: int = 64
     trusted: frozenset[str] = frozenset()  # proxies: many clients come through one address
-    ping_interval_idle: float = 60.0  # at most; sooner while silent clients are few
+    ping_interval_idle: float = math.inf  # at most; sooner while silent clients are few
 
 
 class Connections(ServerState):
