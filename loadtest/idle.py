@@ -18,6 +18,16 @@ def _masked(payload: bytes, opcode: int) -> bytes:
     return struct.pack("!BB4x", 0x80 | opcode, 0x80 | len(payload)) + payload
 
 
+def _frame(data: bytes) -> tuple[int, bytes, bytes] | None:
+    """The opcode and payload of a server's frame of less than 64 KiB, and what follows it; None until it is whole."""
+    if len(data) < 2:
+        return None
+    start, size = 2, data[1] & 0x7F
+    if size == 126:
+        start, size = 4, int.from_bytes(data[2:4], "big")
+    return None if len(data) < start + size else (data[0] & 15, data[start : start + size], data[start + size :])
+
+
 class _Idler(asyncio.Protocol):
     """The thinnest client there is: handshake, configuration, then only pongs."""
 
@@ -45,15 +55,11 @@ class _Idler(asyncio.Protocol):
                 return
             self.open, self.buffer = True, rest
             self.transport.write(_masked(self.config, 1))
-        while len(self.buffer) >= 2 and len(self.buffer) >= 2 + (size := self.buffer[1] & 0x7F) and size < 126:
-            opcode, payload = self.buffer[0] & 15, self.buffer[2 : 2 + size]
-            self.buffer = self.buffer[2 + size :]
+        while (frame := _frame(self.buffer)) is not None:
+            opcode, payload, self.buffer = frame
             if opcode == 9:
                 self.transport.write(_masked(payload, 10))
             self.ready.set()
-        if len(self.buffer) > 4096:
-            self.ready.set()
-            self.buffer = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
