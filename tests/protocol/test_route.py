@@ -144,4 +144,4 @@ def test_what_can_be_read_of_a_body() -> None:
     for body in (b"", b" ", b"[1]", b"nothing", b"\xff"):
         assert read_start(body, whole=False) is None
     for body in (b"{", b"{}", b'{"a', b'{"a" 1', b"{1: 2", b'{"a": [' + b"[" * 50_000):
-        assert list(read_start(body, whole=False) or ()) in ([], ["a"])
+        assert read_start(body, whole=False) in (None, {}, {"a": None})

@@ -152,11 +152,13 @@ async def test_what_is_not_there_wears_the_envelope_of_prefix_and_host(name: str
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{'x' if name[1:] else name}.test") as on:
         for path in ("/nothing", "/v1/nothing/", "/api/v1/nothing", f"/{name}/nothing"):
             answer = await on.get(path)
-            assert answer.status_code == 404 and shape(answer.content) == SHAPES[name] and path in answer.text
+            assert answer.status_code == (400 if name == "e" else 404)  # E11 has no 404
+            assert shape(answer.content) == SHAPES[name] and path in answer.text
+    if name == "e":  # its call is past the routes (tests/stream/test_realtime.py)
+        return
     async with httpx.AsyncClient(transport=transport, base_url="http://any") as client:
         answer = await client.get(f"/{name}{PLAIN.get(name, '/v1/models')}")
-        if name != "e":
-            assert answer.status_code == 405 and shape(answer.content) == SHAPES[name]
+        assert answer.status_code == 405 and shape(answer.content) == SHAPES[name]
 
 
 async def test_a_shared_path_fails_as_whose_request_it_is() -> None:
