@@ -122,8 +122,9 @@ async def test_a_path_shared_by_three_documents(live: Subject) -> None:
         for path in ("/v1/tts", "/v1/tts/"):
             multipart = await client.post(path, **cloning)  # type: ignore[arg-type]
             assert multipart.status_code >= 400 and isinstance(multipart.json()["error"], str)  # C21
-            answer = await client.post(path, json=other)
+            answer = await client.post(path, json={**other, "voice": "nobody"})
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")  # D22
+            assert "x-ratelimit-limit" in answer.headers  # D3
             assert error(await client.post(path, json=body()))[:2] == (401, "UNAUTHORIZED")  # E: no App-Id
             spoken = await client.post(path, json=body(), headers={"App-Id": "one"})
             assert spoken.status_code == 200 and spoken.headers["content-type"] == "audio/mpeg"
