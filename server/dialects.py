@@ -70,6 +70,7 @@ DIALECTS: tuple[Dialect, ...] = (
         error_reply=tts_ai.error_reply,
         claims=(
             "/v1/*/",  # the document's paths end with a slash
+            "/v1/tts/",
             *(f"/v1/{word}" for word in ("audio", "results", "voices", "tts/clone", "stt", "voice-convert")),
             *(f"/v1/{word}" for word in ("speech-translate", "speech-to-speech", "voice-chat")),
         ),
