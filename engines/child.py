@@ -186,6 +186,7 @@ def build(head: Head) -> Engine:
         # Before any library is loaded that has threads of its own: those that wait for each other by spinning take the
         # time that is to be given way, and get nothing done with it.
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's spin whatever they are told
     module, _, attribute = str(head["factory"]).partition(":")
     make = cast(Factory, getattr(import_module(module), attribute))
     return make(cast(dict[str, object], head["options"]))

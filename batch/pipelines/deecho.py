@@ -29,7 +29,7 @@ async def run(work: Deechoing, context: JobContext, tools: Tools) -> Produced:
     async with recording(work.upload, context, tools) as take:
         async with tools.fleet.sound_tool("deecho").borrow() as host:
             heard = await listen(take, host, {"listen": True}, lambda share: context.progress(_LISTENING * share))
-            echo = echo_in(heard, take.rate) if work.echo else None
+            echo = echo_in(heard) if work.echo else None
             decay_s = decay_in(heard) if work.reverb else 0.0
             order: dict[str, object] = {"intensity": work.intensity, "reverb_s": decay_s}
             if echo is not None:
@@ -53,11 +53,12 @@ async def run(work: Deechoing, context: JobContext, tools: Tools) -> Produced:
         return Produced((outlet.file,), engine=engine, seconds=take.seconds, note=_note(work, echo, decay_s))
 
 
-def echo_in(heard: Sequence[Mapping[str, object]], rate: int) -> Echo | None:
+def echo_in(heard: Sequence[Mapping[str, object]]) -> Echo | None:
     """The echo of a whole recording, by what was heard in its stretches."""
-    longest = round(2 * LONGEST_S * rate) + 1
-    total, windows = np.zeros(0), 0
+    total, windows, rate = np.zeros(0), 0, 0
     for facts in heard:
+        rate = int(fields.number(facts.get("rate"), 8_000, 48_000))
+        longest = round(2 * LONGEST_S * rate) + 1
         count = int(fields.number(facts.get("windows"), 0, _MOST_WINDOWS))
         values = fields.items(dict(facts), "cepstrum", longest)
         cepstrum = np.array([fields.number(value, -100.0, 100.0) for value in values])

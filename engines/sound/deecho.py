@@ -17,6 +17,7 @@ _WINDOW_S = 0.032
 _DELAY_S = 0.03  # what comes sooner belongs to the sound
 _TAPS_S = {1: 0.05, 2: 0.08, 3: 0.11, 4: 0.15, 5: 0.2}  # by intensity: how far back prediction goes
 _FLOORS_DB = {1: -3.0, 2: -6.0, 3: -9.0, 4: -14.0, 5: -20.0}  # by intensity: how far a tail is lowered
+_OVER = {1: 0.7, 2: 0.9, 3: 1.2, 4: 1.7, 5: 2.5}  # by intensity: how much tail is taken for more than it seems
 _HIGHEST_HZ = 8_000.0  # rooms are dull above
 _LATE_S = 0.05  # a tail begins so long after its sound
 _SMOOTH = 0.8  # of power over time
@@ -40,11 +41,9 @@ class Deecho:
         """
         sound = samples_of(pcm, channels)
         if order.get("listen"):
-            cepstrum, windows = cepstrum_of(sound.mean(axis=0), rate)
-            decay = decay_of(sound, rate)
-            return Treated(
-                b"", {"cepstrum": [round(float(value), 5) for value in cepstrum], "windows": windows, "decay_s": decay}
-            )
+            cepstrum, its_rate, windows = cepstrum_of(sound.mean(axis=0), rate)
+            heard = {"cepstrum": [round(float(value), 5) for value in cepstrum], "rate": its_rate, "windows": windows}
+            return Treated(b"", heard | {"decay_s": decay_of(sound, rate)})
         intensity, reverb_s = int(str(order["intensity"])), float(str(order["reverb_s"]))
         if not sound.any():
             return Treated(pcm)
@@ -87,11 +86,11 @@ def _dry(sound: Sound, rate: int, intensity: int, reverb_s: float) -> Sound:
     dry = wpe_v8(heard, taps=taps, delay=delay, iterations=3)
     for index, one in enumerate(spectra):
         one[:, :bins] = dry[:, index].T
-    gain = _tail_gains(spectra, hop_s, reverb_s, 10 ** (_FLOORS_DB[intensity] / 20))
+    gain = _tail_gains(spectra, hop_s, reverb_s, intensity)
     return np.stack([sound_of(one * gain, sound.shape[1]) for one in spectra])
 
 
-def _tail_gains(spectra: Sequence[Spectra], hop_s: float, reverb_s: float, floor: float) -> Levels:
+def _tail_gains(spectra: Sequence[Spectra], hop_s: float, reverb_s: float, intensity: int) -> Levels:
     """What to multiply each bin of each moment with: what came before, decayed, is taken for the tail there now."""
     power = np.mean([np.abs(one) ** 2 for one in spectra], axis=0)
     late = max(1, round(_LATE_S / hop_s))
@@ -101,9 +100,9 @@ def _tail_gains(spectra: Sequence[Spectra], hop_s: float, reverb_s: float, floor
         held = _SMOOTH * held + (1 - _SMOOTH) * now
         smooth[index] = held
     tail = np.zeros_like(power)
-    tail[late:] = smooth[:-late] * 10 ** (-6.0 * late * hop_s / reverb_s)
+    tail[late:] = smooth[:-late] * (_OVER[intensity] * 10 ** (-6.0 * late * hop_s / reverb_s))
     ratio = np.maximum(1 - tail / np.maximum(smooth, 1e-12), 0.0)
-    return np.asarray(np.maximum(np.sqrt(ratio), floor), np.float32)
+    return np.asarray(np.maximum(np.sqrt(ratio), 10 ** (_FLOORS_DB[intensity] / 20)), np.float32)
 
 
 def factory(_options: Options) -> Deecho:

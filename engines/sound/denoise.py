@@ -9,11 +9,11 @@ import numpy as np
 from engines.sound.spectra import Levels, Spectra
 
 FLOORS_DB = {1: -9.0, 2: -15.0, 3: -24.0}  # by strength: how far noise is lowered, at most
-_OVER = {1: 1.0, 2: 1.3, 3: 1.8}  # by strength: how much noise is taken for more than it was found to be
+_OVER = {1: 0.85, 2: 1.05, 3: 1.4}  # by strength: how much noise is taken for more than it was found to be
 _SMOOTH = 0.85  # of power over time, before its low points are looked for
 _LOW = 0.15  # the share of moments that are held to be noise alone
-_BIAS = 1.35  # those low points lie below the mean of the noise; measured on white noise
-_INERTIA = 0.97  # how much the moment before counts
+_BIAS = 1.65  # those low points lie below the mean of the noise; measured on white noise
+_INERTIA = 0.94  # how much the moment before counts
 _LEAST = 10 ** (-25 / 10)  # of the ratio of speech to noise
 _E1_SERIES = (0.00107857, -0.00976004, 0.05519968, -0.24991055, 0.99999193, -0.57721566)
 _DEAD = 1e-10  # power of a moment that is digital silence

@@ -8,12 +8,14 @@ at 2d, one that comes once has one of the other sign.
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from engines.sound.spectra import Levels, Sound
 
 LONGEST_S, SHORTEST_S = 0.7, 0.045  # shorter is timbre, and the pitch of voices
 _WINDOW_S = 2.7
+_RATE = 16_000
 _SHARPNESS = 9.0  # times the middle height of its surroundings: below that a peak is chance
 _LEAST, _MOST = 0.06, 0.9  # of a gain
 
@@ -27,8 +29,13 @@ class Echo:
     again: bool
 
 
-def cepstrum_of(sound: Sound, rate: int) -> tuple[Levels, int]:
-    """The mean cepstrum of one channel up to ``LONGEST_S`` twice over, and of how many windows it is the mean."""
+def cepstrum_of(sound: Sound, rate: int) -> tuple[Levels, int, int]:
+    """The mean cepstrum of one channel up to ``LONGEST_S`` twice over, its rate, and of how many windows it is.
+
+    It is taken at no more than ``_RATE``: what lies above is often empty, and says that there is no echo.
+    """
+    if rate > _RATE:
+        sound, rate = np.asarray(soxr.resample(sound, rate, _RATE, quality="HQ"), np.float32), _RATE
     size = int(2 ** round(np.log2(rate * _WINDOW_S)))
     window, total, count = np.hanning(size).astype(np.float32), np.zeros(size // 2 + 1), 0
     for start in range(0, max(1, len(sound) - size // 2), size // 2):
@@ -40,7 +47,7 @@ def cepstrum_of(sound: Sound, rate: int) -> tuple[Levels, int]:
             total += np.log(spectrum + 1e-4 * spectrum.mean())  # empty bins must not speak louder than the others
             count += 1
     cepstrum = np.fft.irfft(total / max(count, 1))[: round(2 * LONGEST_S * rate)]
-    return cepstrum, count
+    return cepstrum, rate, count
 
 
 def find_echo(cepstrum: Levels, rate: int) -> Echo | None:
