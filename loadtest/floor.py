@@ -7,14 +7,19 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 import engines.stt.faster_whisper as whisper
 import engines.tts.espeak as espeak
+import engines.vad.silero as silero
 from loadtest.recordings import RATE, Recording
 from loadtest.stats import Row, Summary
 from protocol.chunker import Chunker
 from protocol.requests import Decode, Speak
 
 ROUNDS = 5
+_CALLS = 10  # of the detector, a second
+_WINDOWS = 30  # that come in it, about: 31.25
 
 
 def _timed(work: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
@@ -57,6 +62,32 @@ def speech_floor(text: str) -> Row:
         1,
         {"first_p95_s": first.p95, "first_p50_s": first.p50, "whole_p95_s": whole.p95, "whole_p50_s": whole.p50},
     )
+
+
+def detector_floor(pcm: bytes, streams: int, seconds: float) -> Row:
+    """What the bare speech detector costs, of a core a stream.
+
+    Called at the pace of the sound, as a server has to, with the windows that are there ten times a second; and called
+    without a pause, its weights and code in the caches.
+    """
+    engine = silero.SileroVad(silero.find_model())
+    sound = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
+    step = silero.CONTEXT + silero.WINDOW
+    turns = _WINDOWS // _CALLS * np.arange(round(seconds * _CALLS))
+    windows = np.lib.stride_tricks.sliding_window_view(sound, step)[:: silero.WINDOW]
+    state = bytes(4 * 2 * streams * silero.STATE)
+    costs = {}
+    for name, pause in (("bare_pct", 1 / _CALLS), ("without_pause_pct", 0.0)):
+        cpu, next_at, memory = time.process_time(), time.monotonic(), state
+        for turn in turns:
+            some = windows[turn % (len(windows) - _CALLS) :][: _WINDOWS // _CALLS]
+            _, memory = engine.detect(np.repeat(some, streams, axis=0).tobytes(), memory)
+            next_at += pause
+            time.sleep(max(0.0, next_at - time.monotonic()))
+        heard_s = len(turns) * (_WINDOWS // _CALLS) * silero.WINDOW / RATE
+        costs[name] = (time.process_time() - cpu) / (streams * heard_s) * 100
+    engine.close()
+    return Row("floor: bare speech detector", streams, costs)
 
 
 def crowd_floor(text: str, speakers: int, processes: int) -> Row:

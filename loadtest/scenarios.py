@@ -104,6 +104,7 @@ def vad(report: Report, *, streams: tuple[int, ...] = (16, 32), seconds: float =
     """CPU of speech detection: speech through the real detector against as many streams of digital silence."""
     speech = _speech_only(seconds)
     for count in streams:
+        report.add(floor.detector_floor(speech.pcm, count, seconds))
         with running(null=True, environment={"LOADTEST_DETECTOR": "silero"}) as subject:
             costs = {}
             for name, recording in (("speech", speech), ("silence", Recording(bytes(int(seconds * RATE) * 2), ()))):
