@@ -14,8 +14,8 @@ import numpy.typing as npt
 MOST = 600  # prints that are compared with each other
 ALIKE = 0.55  # speakers that are this alike are one
 _SURE = 0.7  # the same within a part of a long recording, where a mistake could not be mended any more
-_SHARE = 0.02  # of all that is heard: who has less of it is no speaker but a mistake
-_LEAST_S = 1.0  # ... or less than this
+_SHARE = 0.02  # of all that is heard: who has less of it is no speaker but a mistake ...
+_LEAST_S, _ENOUGH_S = 1.0, 10.0  # ... but nobody of whom less, or more than so much was heard
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.intp]
@@ -147,6 +147,7 @@ def _cut(groups: _Groups, merges: list[tuple[int, int, float]], speakers: int) -
 
 def _large(found: _Groups, seconds: Floats) -> npt.NDArray[np.bool_]:
     """Those of which enough was heard; the largest always."""
-    large: npt.NDArray[np.bool_] = found.seconds >= max(_LEAST_S, _SHARE * float(seconds.sum()))
+    wanted = min(max(_LEAST_S, _SHARE * float(seconds.sum())), _ENOUGH_S)
+    large: npt.NDArray[np.bool_] = found.seconds >= wanted
     large[int(found.seconds.argmax())] = True
     return large

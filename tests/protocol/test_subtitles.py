@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pysrt
 import pytest
@@ -158,3 +159,20 @@ def test_what_is_written_as_srt_is_read_back_by_pysrt(segments: list[Segment]) -
         assert "".join(item.text.split()) == "".join(cue.text.split())
         assert item.start.ordinal == pytest.approx(cue.start * 1000, abs=1)
         assert item.end.ordinal == pytest.approx(cue.end * 1000, abs=1)
+
+
+def test_who_speaks_stands_before_the_words() -> None:
+    talk = transcript(replace(HELLO, speaker="Speaker 1"), Segment(3, 4, "a < b", speaker="A & B"))
+    assert render(talk, SubtitleFormat.TXT) == "Speaker 1: Hello there.\nA & B: a < b\n"
+    assert render(talk, SubtitleFormat.SRT).splitlines()[2] == "Speaker 1: Hello there."
+    assert render(talk, SubtitleFormat.VTT).splitlines()[3::3] == ["<v Speaker 1>Hello there.", "<v A &amp; B>a &lt; b"]
+    rows = json.loads(render(talk, SubtitleFormat.JSON))["segments"]
+    assert [row["speaker"] for row in rows] == ["Speaker 1", "A & B"]
+
+
+def test_every_cue_names_its_speaker_and_is_still_readable() -> None:
+    cues = to_cues([Segment(0.0, 40.0, LONG, speaker="Speaker 1")])
+    assert len(cues) > 1 and {cue.speaker for cue in cues} == {"Speaker 1"}
+    for block in to_srt(cues).split("\n\n"):
+        lines = block.splitlines()[2:]
+        assert lines[0].startswith("Speaker 1: ") and len(lines) <= 2 and all(len(line) <= LINE for line in lines)

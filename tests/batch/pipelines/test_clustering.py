@@ -1,0 +1,57 @@
+"""Prints of the same voice come together, however many there are, and the number of speakers is found or kept to."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch.pipelines.clustering import MOST, Floats, cluster
+
+
+def voices(counts: list[int], seed: int, spread: float = 0.5) -> tuple[Floats, np.ndarray]:
+    """Prints of some speakers, in any order: directions far apart, each with noise of so many times its length."""
+    random = np.random.default_rng(seed)
+    who = random.permutation(np.repeat(np.arange(len(counts)), counts))
+    centres = np.linalg.qr(random.normal(size=(192, len(counts))))[0].T
+    prints = centres[who] + random.normal(size=(len(who), 192)) * spread / np.sqrt(192)
+    return (prints / np.linalg.norm(prints, axis=1, keepdims=True)).astype(np.float32), who
+
+
+def agree(found: np.ndarray, who: np.ndarray) -> bool:
+    """The same partition, whatever the numbers."""
+    return len(set(zip(found.tolist(), who.tolist(), strict=True))) == len(set(found.tolist())) == len(set(who.tolist()))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(3, 25), min_size=1, max_size=6), st.integers(0, 1000))
+def test_voices_that_differ_are_told_apart(counts: list[int], seed: int) -> None:
+    prints, who = voices(counts, seed)
+    seconds = np.full(len(prints), 3.0, np.float32)
+    for clusters in (cluster(prints, seconds), cluster(prints, seconds, len(counts))):
+        assert agree(clusters.nearest(prints), who)
+        assert np.linalg.norm(clusters.centres, axis=1) == pytest.approx(1.0, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), st.integers(1, 20), st.integers(0, 1000))
+def test_no_more_speakers_than_were_asked_for_and_no_fewer_if_there_are_prints(many: int, asked: int, seed: int) -> None:
+    prints, _ = voices([many], seed, spread=2.0)
+    clusters = cluster(prints, np.full(many, 2.0, np.float32), asked)
+    assert len(clusters.centres) == min(asked, many)
+
+
+def test_a_moment_of_noise_is_no_speaker() -> None:
+    prints, who = voices([40, 40, 1], 3)
+    seconds = np.where(who == 2, 1.5, 4.0).astype(np.float32)
+    assert len(cluster(prints, seconds).centres) == 2
+
+
+def test_many_prints_are_clustered_part_by_part() -> None:
+    prints, who = voices([900, 700, 500, 40], 5)
+    assert len(prints) > 3 * MOST
+    assert agree(cluster(prints, np.full(len(prints), 3.0, np.float32)).nearest(prints), who)
+
+
+def test_one_print_is_one_speaker() -> None:
+    prints, _ = voices([1], 0)
+    assert len(cluster(prints, np.ones(1, np.float32)).centres) == 1
