@@ -13,7 +13,6 @@ from functools import partial
 
 from batch.artifacts import MEDIA_TYPES
 from batch.pipelines import diarize
-from batch.pipelines import diarize
 from batch.pipelines.base import JobContext, Produced, ProducedFile, Tools
 from batch.pipelines.listening import Recording, speech
 from batch.pipelines.patience import patiently
@@ -39,14 +38,10 @@ _SAMPLES = 3  # stretches that say what the language is
 
 _log = logging.getLogger(__name__)
 
-_log = logging.getLogger(__name__)
-
 
 async def run(work: Transcribing, context: JobContext, tools: Tools) -> Produced:
     """Recognise a recording."""
     recognizer = tools.fleet.batch_recognizer(work.language, work.engine)
-    if work.diarize and work.must_diarize:
-        tools.fleet.diarizer  # noqa: B018 (raises where there is none, before anything is done)
     if work.diarize and work.must_diarize:
         tools.fleet.diarizer  # noqa: B018 (raises where there is none, before anything is done)
     path = await tools.media.decode(tools.uploads.path(work.upload), 16_000, directory=context.directory)

@@ -38,7 +38,8 @@ def test_words_within_turns_are_their_speakers(talk: tuple[list[Turn], list[Word
 
 
 times = st.floats(0, 50, allow_nan=False)
-any_turns = st.lists(st.builds(lambda a, b, s: Turn(a, a + b, s), times, st.floats(0, 10), st.integers(0, 5)), max_size=12)
+lengths, speakers = st.floats(0, 10), st.integers(0, 5)
+any_turns = st.lists(st.builds(lambda a, b, s: Turn(a, a + b, s), times, lengths, speakers), max_size=12)
 any_words = st.lists(st.builds(lambda a, b: word(a, a + b), times, st.floats(0, 2)), max_size=20)
 
 
@@ -46,7 +47,7 @@ any_words = st.lists(st.builds(lambda a, b: word(a, a + b), times, st.floats(0, 
 def test_every_word_has_a_speaker_who_is_near_or_none_has(words: list[Word], turns: list[Turn]) -> None:
     said = speakers_of(words, Turns(turns))
     assert len(said) == len(words)
-    assert all(one is None for one in said) or {one for one in said} <= {turn.speaker for turn in turns}
+    assert all(one is None for one in said) or set(said) <= {turn.speaker for turn in turns}
     assert speakers_of(words, Turns(turns[::-1])) == said
 
 

@@ -39,11 +39,12 @@ def heard(turns: list[Turn], places: list[int], speakers: int, random: np.random
     moments = CENTRE / RATE + np.arange(FRAMES) * MOMENT_S
     for index, place in enumerate(places):
         slots = random.permutation(VOICES)
-        here = [turn for turn in turns if turn.start < place * STEP_S + WINDOW_S and turn.end > place * STEP_S]
+        begin = place * STEP_S
+        here = [turn for turn in turns if turn.start < begin + WINDOW_S and turn.end > begin]
         for slot, who in zip(slots, dict.fromkeys(turn.speaker for turn in here), strict=False):
             for turn in here:
                 if turn.speaker == who:
-                    active[index, :, slot] += (moments >= turn.start - place * STEP_S) & (moments < turn.end - place * STEP_S)
+                    active[index, :, slot] += (moments >= turn.start - begin) & (moments < turn.end - begin)
             seconds[index, slot] = active[index, :, slot].sum() * MOMENT_S
             if seconds[index, slot]:
                 noisy = sounds[who] + random.normal(size=PRINT) * 0.5 / np.sqrt(PRINT)
@@ -90,9 +91,8 @@ def test_two_at_once_are_both_heard() -> None:
 
 
 def test_where_nobody_is_heard_nobody_speaks() -> None:
-    nothing = Voices(
-        np.zeros((2, FRAMES, VOICES), np.float32), np.zeros((2, VOICES, PRINT), np.float32), np.zeros((2, VOICES), np.float32)
-    )
+    shapes = (2, FRAMES, VOICES), (2, VOICES, PRINT), (2, VOICES)
+    nothing = Voices(*(np.zeros(shape, np.float32) for shape in shapes))
     assert who_speaks([0, 1], nothing, 2) == []
 
 

@@ -16,7 +16,11 @@ def hypothesis(*words: tuple[str, float, float, float], likely: float = 0.0) -> 
 
 
 TALK = hypothesis(
-    ("Good", 0.3, 0.6, 0.9), ("day.", 0.6, 1.0, 0.7), ("Hello", 1.6, 2.0, 0.5), ("you.", 2.0, 2.4, 0.6), ("And", 3.0, 3.2, 1.0)
+    ("Good", 0.3, 0.6, 0.9),
+    ("day.", 0.6, 1.0, 0.7),
+    ("Hello", 1.6, 2.0, 0.5),
+    ("you.", 2.0, 2.4, 0.6),
+    ("And", 3.0, 3.2, 1.0),
 )
 
 
