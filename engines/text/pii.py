@@ -42,9 +42,9 @@ _TELEPHONE = (
 )
 
 _PATTERNS: tuple[tuple[str, str], ...] = (
+    ("URL_WITH_PASSWORD", r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/@:]{1,64}:[^\s/@]{1,64}@[^\s<>\"]{1,200}"),
     ("EMAIL", r"(?<![\w.+-])\w[\w.+-]{0,63}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w@-])"),
     ("EMAIL", rf"(?i)\b{_NAME}(?:{_DOT}{_NAME}){{0,4}}{_AT}{_NAME}(?:{_DOT}{_NAME}){{0,2}}{_DOT}{_TOP_DOMAIN}\b"),
-    ("URL_WITH_PASSWORD", r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/@:]{1,64}:[^\s/@]{1,64}@[^\s<>\"]{1,200}"),
     ("IBAN", r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?!\w)"),
     ("CARD", r"(?<![\w.-])\d(?:[ -]?\d){11,22}(?![\w-])"),
     ("MAC_ADDRESS", r"(?<![\w:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![\w:-])"),
@@ -57,10 +57,13 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("SPOKEN_NUMBER", rf"(?i)\b{_DIGITS}(?:[ ,-]{{1,2}}{_DIGITS}){{6,24}}\b"),
 )  # fmt: skip
 _COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)
+_SHORTEST = 13  # characters of a card number or an account
 _GROUP = re.compile(r"[^ -]+")
 _PHONE_DIGITS = range(9, 16)
 _SHORT_PHONE = re.compile(r"\d{3}[ .-]\d{4}")
-_DATES = re.compile(r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,2}[-.]\d{1,2}[-.]\d{4}|(?:(?:19|20)\d\d[ .-]?)+")
+_FIGURES = re.compile(  # of a date, of years, of an amount
+    r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,2}[-.]\d{1,2}[-.]\d{4}|(?:(?:19|20)\d\d[ .-]?)+|[1-9]\d{1,2}([ .]\d{3})*[ .]000"
+)
 
 
 def redact(text: str) -> tuple[str, list[Find]]:
@@ -101,7 +104,7 @@ def _within(written: str, at: int, check: Callable[[str], bool]) -> Iterator[tup
     for count in range(len(groups) - 1, 0, -1):
         for first in range(len(groups) - count + 1):
             start, end = groups[first][0], groups[first + count - 1][1]
-            if check(written[start:end]):
+            if end - start - (count - 1) >= _SHORTEST and check(written[start:end]):
                 yield at + start, at + end
                 return
 
@@ -131,8 +134,8 @@ def _is_ip(written: str) -> bool:
 
 
 def _is_phone(written: str) -> bool:
-    """Digits enough for one, and not the figures of a date or of years."""
-    if _DATES.fullmatch(written):
+    """Digits enough for one, and not figures of something else."""
+    if _FIGURES.fullmatch(written):
         return False
     digits = sum(character.isdigit() for character in written)
     if digits in _PHONE_DIGITS:

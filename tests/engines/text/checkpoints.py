@@ -71,12 +71,12 @@ def madlad(directory: Path, pairs: Sequence[tuple[str, str, str]], *, steps: int
     )  # fmt: skip
     model = T5ForConditionalGeneration(config)
     if pairs:
-        asked = tokenizer([f"<2{language}>{text}</s>" for language, text, _ in pairs], padding=True, return_tensors="pt",
-                          add_special_tokens=False)  # fmt: skip
-        said = tokenizer([f"{text}</s>" for *_, text in pairs], padding=True, return_tensors="pt", add_special_tokens=False)
+        padded: dict[str, Any] = {"padding": True, "return_tensors": "pt", "add_special_tokens": False}
+        asked = tokenizer([f"<2{language}>{text}</s>" for language, text, _ in pairs], **padded)
+        said = tokenizer([f"{text}</s>" for *_, text in pairs], **padded)
         labels = said["input_ids"].masked_fill(said["attention_mask"] == 0, -100)
-        _fit(model, steps, lambda: model(input_ids=asked["input_ids"], attention_mask=asked["attention_mask"],
-                                         labels=labels).loss)  # fmt: skip
+        given = {"input_ids": asked["input_ids"], "attention_mask": asked["attention_mask"], "labels": labels}
+        _fit(model, steps, lambda: model(**given).loss)
     return _save(directory, model, tokenizer)
 
 
@@ -93,6 +93,8 @@ def many_to_many(directory: Path, languages: Sequence[str]) -> Path:
 
 
 def _fit(model: Any, steps: int, loss: Any) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several that wait for each other take a hundred times as long on a busy machine
     optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE)
     model.train()
     for _ in range(steps):
@@ -100,6 +102,7 @@ def _fit(model: Any, steps: int, loss: Any) -> None:
         loss().backward()
         optimizer.step()
     model.eval()
+    torch.set_num_threads(threads)
 
 
 def _save(directory: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> Path:
