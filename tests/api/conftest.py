@@ -31,7 +31,8 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with serving.serve(tmp_path_factory.mktemp("idle"), workers="0", whisper_model="") as running:
 
         async def shrink(accounts: Accounts) -> None:
-            await accounts.policies.change({"upload": {"audio_mb": 1, "audio_s": 2, "srt_cues": 1}})
+            small = {"audio_mb": 1, "audio_s": 2, "srt_cues": 1}
+            await accounts.policies.change({"server_jobs": 0, "upload": small})
 
         running.within(shrink)
         running.people.append(running.person())
