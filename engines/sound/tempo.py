@@ -10,7 +10,7 @@ FRAMES = 100  # of the curves here, a second
 _SIZE = 1024
 _BANDS = 32
 _LOW_HZ = 180.0  # below is what the kick and the bass do
-_SLOWEST, _FASTEST, _USUAL, _SPREAD = 50.0, 220.0, 118.0, 0.75  # beats a minute; octaves
+_SLOWEST, _FASTEST, _USUAL, _SPREAD = 50.0, 220.0, 120.0, 1.0  # beats a minute; octaves
 _MULTIPLES = 4
 _METERS = (4, 3, 5, 7)  # beats in a bar; the first is what music is in unless it says otherwise
 _SURE = 0.08  # how much more like itself another meter has to be
@@ -44,13 +44,11 @@ def tempo_of(onsets: Levels) -> float:
     score = np.zeros(len(lags))
     for multiple in range(1, _MULTIPLES + 1):
         score += np.interp(lags * multiple, np.arange(len(alike)), alike)
-    # Between two beats there is less than on them: else it is two beats that were taken for one.
-    between = np.interp(lags * 0.5, np.arange(len(alike)), alike)
-    score = score / _MULTIPLES - 0.2 * between
+    score /= _MULTIPLES
     beats = 60 * FRAMES / lags
     score = score * np.exp(-0.5 * (np.log2(beats / _USUAL) / _SPREAD) ** 2)
     best = int(np.argmax(score))
-    return 60 * FRAMES / _refined(alike, float(lags[best])) if score[best] > 0.02 * alike[0] else 0.0
+    return 60 * FRAMES / float(_refined(alike, float(lags[best]))) if score[best] > 0.02 * alike[0] else 0.0
 
 
 def meter_of(onsets: Levels, low: Levels, bpm: float) -> int:
@@ -59,16 +57,17 @@ def meter_of(onsets: Levels, low: Levels, bpm: float) -> int:
         return _METERS[0]
     accents = np.stack([_on_beats(curve, bpm, _phase(_sharpened(onsets), bpm)) for curve in (onsets, low)])
     beats = accents.shape[1]
-    if beats < 4 * max(_METERS):
+    possible = [meter for meter in _METERS if beats >= 4 * meter]
+    if not possible:
         return _METERS[0]
     accents = accents - accents.mean(axis=1, keepdims=True)
     size = float((accents**2).sum()) or 1.0
     scores = {}
-    for meter in _METERS:
+    for meter in possible:
         lags = (meter, 2 * meter)
         scores[meter] = sum(float((accents[:, lag:] * accents[:, :-lag]).sum()) * beats / (beats - lag) for lag in lags)
     usual = scores[_METERS[0]] / size / 2
-    best = max(_METERS, key=lambda meter: scores[meter])
+    best = max(possible, key=lambda meter: scores[meter])
     return best if scores[best] / size / 2 > usual + _SURE else _METERS[0]
 
 
