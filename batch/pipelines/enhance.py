@@ -29,8 +29,8 @@ async def run(work: Enhancing, context: JobContext, tools: Tools) -> Produced:
             engine = host.capabilities.engine
         gain_db = loudness.gain_db() if work.normalize else 0.0
         outlet = await _encoded(better, work, gain_db, context)
-    note = _note(work, taken_db, loudness, gain_db, reach, take.rate)
-    return Produced((outlet.file,), engine=engine, seconds=take.seconds, note=note)
+        note = _note(work, taken_db, loudness, gain_db, reach, take.rate)
+        return Produced((outlet.file,), engine=engine, seconds=take.seconds, note=note)
 
 
 async def _reach(take: Take, host: EngineHost, context: JobContext) -> float:
