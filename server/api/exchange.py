@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,6 +20,7 @@ _MIB = 1024 * 1024
 _NO_LIMIT_MIB = 4096  # what "no limit" means to the disk
 _TEXT_BYTES = 512 * 1024  # of all fields: 50,000 characters of the largest plan and what goes with them
 
+T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -82,14 +84,19 @@ class Exchange:
 
     async def finished(self, request: Request, job: Job, *, within_s: float = WAIT_S) -> Job:
         """The job once it is over. Raises ClientGone, TIMEOUT."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                leaving = tasks.create_task(_leave(request))
-                finished = await self.service.wait(job, within_s)
-                leaving.cancel()
-                return finished
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        return await while_there(request, self.service.wait(job, within_s))
+
+
+async def while_there(request: Request, work: Awaitable[T]) -> T:
+    """What comes of the work, which is given up should the client leave; the body has been read. Raises ClientGone."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            leaving = tasks.create_task(_leave(request))
+            done = await work
+            leaving.cancel()
+            return done
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 def cap(mib: int, video_mib: int | None = None) -> FileCap:

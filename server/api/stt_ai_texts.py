@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from batch.texts import Texts
 from protocol.checking import check
 from protocol.dialects.stt_ai import texts as wire
+from server.api.exchange import while_there
 from server.api.json_bodies import read_json
 from server.api.stt_ai_door import Door
 
@@ -43,28 +44,30 @@ class SttAiTexts:
     async def _summarize(self, request: Request) -> Response:
         """C7."""
         asked = await self._asked(request, wire.Summarize)
-        return JSONResponse(wire.summary(await self._texts.summarize(asked.text, asked.style), asked.style))
+        made = self._texts.summarize(asked.text, asked.style)
+        return JSONResponse(wire.summary(await while_there(request, made), asked.style))
 
     async def _translate(self, request: Request) -> Response:
         """C13."""
         asked = await self._asked(request, wire.Translate)
-        done = await self._texts.translate(asked.all(), asked.source, asked.target)
+        done = await while_there(request, self._texts.translate(asked.all(), asked.source, asked.target))
         return JSONResponse(wire.translation(asked, done))
 
     async def _analyze(self, request: Request) -> Response:
         """C14."""
         asked = await self._asked(request, wire.Analyze)
-        return JSONResponse(wire.analysis(await self._texts.analyze(asked.text, asked.type)))
+        return JSONResponse(wire.analysis(await while_there(request, self._texts.analyze(asked.text, asked.type))))
 
     async def _generate(self, request: Request) -> Response:
         """C15."""
         asked = await self._asked(request, wire.Generate)
-        return JSONResponse(wire.generated(await self._texts.generate(asked.text, asked.type), asked.type))
+        made = self._texts.generate(asked.text, asked.type)
+        return JSONResponse(wire.generated(await while_there(request, made), asked.type))
 
     async def _embed(self, request: Request) -> Response:
         """C18."""
         asked = await self._asked(request, wire.Embed)
-        return JSONResponse(wire.embeddings(await self._texts.embed(asked.texts)))
+        return JSONResponse(wire.embeddings(await while_there(request, self._texts.embed(asked.texts))))
 
     async def _asked(self, request: Request, model: type[M]) -> M:
         await self._door.caller(request)

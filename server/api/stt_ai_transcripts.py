@@ -27,7 +27,7 @@ from protocol.languages import language_name
 from protocol.subtitles import SubtitleFormat
 from protocol.work import Outcome, Transcribing
 from server.api.conversations import Conversations
-from server.api.exchange import Exchange
+from server.api.exchange import Exchange, while_there
 from server.api.json_bodies import read_json
 from server.api.stt_ai import DIALECT, PREFIX
 from server.exporting.csv_file import to_csv
@@ -139,19 +139,22 @@ class SttAiTranscripts:
         outcome, session = _spoken(job), asked.session_id or self._new_id()
         which = (caller.user_id, job.id, session)
         heard = [one.text for one in outcome.segments]
-        answered = await self._texts.answer(asked.question, heard, self._conversations.of(which))
+        asking = self._texts.answer(asked.question, heard, self._conversations.of(which))
+        answered = await while_there(request, asking)
         self._conversations.add(which, asked.question, answered.text)
         return JSONResponse(account.answer(answered, session))
 
     async def _analyze(self, request: Request) -> Response:
         """C14 of what was said."""
         _, job, asked = await self._asked(request, wire.AnalyzeTranscript)
-        return JSONResponse(wire.analysis(await self._texts.analyze(_spoken(job).text, asked.type)))
+        made = self._texts.analyze(_spoken(job).text, asked.type)
+        return JSONResponse(wire.analysis(await while_there(request, made)))
 
     async def _generate(self, request: Request) -> Response:
         """C15 of what was said."""
         _, job, asked = await self._asked(request, wire.GenerateFromTranscript)
-        return JSONResponse(wire.generated(await self._texts.generate(_spoken(job).text, asked.type), asked.type))
+        made = self._texts.generate(_spoken(job).text, asked.type)
+        return JSONResponse(wire.generated(await while_there(request, made), asked.type))
 
     # -- inside ----------------------------------------------------------------------------------
 
