@@ -12,12 +12,14 @@ from protocol.route import Claims
 from server.api import tts_ai as tts_ai_routes
 from server.api import vbee_batch as vbee_routes
 from server.api.elevenlabs import ElevenLabs
+from server.api.elevenlabs_document import ELEVENLABS
 from server.api.mount import Dialect, Mount
 from server.api.realtime_document import REALTIME
-from server.api.streaming_document import STREAMING
+from server.api.stt_ai_document import STT_AI
 from server.api.stt_ai_mount import stt_ai_routes
 from server.api.studio import Studio
 from server.api.studio_document import STUDIO
+from server.api.tts_ai_document import TTS_AI
 from server.api.vbee_document import VBEE
 
 PROBE_PATHS = ("/healthz", "/readyz", "/metrics")  # what machines ask every few seconds
@@ -63,7 +65,7 @@ DIALECTS: tuple[Dialect, ...] = (
         error_reply=stt_ai.error_reply,
         claims=tuple(map("/api/v1/{}".format, ("account", "transcripts", "keys", "usage", "cloud"))),
         routes=stt_ai_routes,
-        document=STREAMING,
+        document=STT_AI,
     ),
     Dialect(
         name="d",
@@ -75,10 +77,11 @@ DIALECTS: tuple[Dialect, ...] = (
             *(f"/v1/{word}" for word in ("speech-translate", "speech-to-speech", "voice-chat")),
         ),
         routes=tts_ai_routes.routes,
+        document=TTS_AI,
         callbacks={tts_ai_routes.DIALECT: tts_ai_routes.callback_body},
     ),
     Dialect(name="e", error_reply=vbee_realtime.error_reply, claims=("/v1/tts",), document=REALTIME),
-    Dialect(name="elevenlabs", error_reply=elevenlabs.error_reply, routes=_elevenlabs),
+    Dialect(name="elevenlabs", error_reply=elevenlabs.error_reply, routes=_elevenlabs, document=ELEVENLABS),
 )
 OTHERWISE = "c"  # whose envelope a path wears that nobody claims
 

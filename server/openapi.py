@@ -75,11 +75,11 @@ def _operation(operation: Operation, api: Api, components: _Components) -> Docum
         told["description"] = operation.description
     if operation.parameters:
         told["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
-    if operation.form is not None:
-        told["requestBody"] = {"required": True, "content": _form(operation.form, operation.files)}
-    elif operation.body is not None:
-        schema = components.of(operation.body, "validation")
-        told["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+    content = {} if operation.form is None else _form(operation, operation.form, components)
+    if operation.body is not None:
+        content[JSON] = {"schema": components.of(operation.body, "validation")}
+    if content:
+        told["requestBody"] = {"required": True, "content": content}
     return told
 
 
@@ -99,14 +99,16 @@ def _answers(answers: Iterable[Answer], components: _Components) -> Document:
     return told
 
 
-def _form(model: type[BaseModel], files: Mapping[str, str]) -> Document:
+def _form(operation: Operation, model: type[BaseModel], components: _Components) -> Document:
     """A form's content types (A7); one with files can be multipart only."""
-    schema = model.model_json_schema()
-    for name, description in files.items():
+    schema = model.model_json_schema(ref_template=_REFERENCE)
+    components.schemas.update(schema.pop("$defs", {}))
+    for name, description in operation.files.items():
         binary = {"type": "string", "format": "binary", "description": description}
-        schema = schema | {"properties": {name: binary, **schema["properties"]}}
-        schema["required"] = [name, *schema.get("required", ())]
-    return {kind: {"schema": schema} for kind in ((_MULTIPART,) if files else (_MULTIPART, _URLENCODED))}
+        schema = schema | {"properties": {name: binary, **schema.get("properties", {})}}
+        if name not in operation.optional:
+            schema["required"] = [name, *schema.get("required", ())]
+    return {kind: {"schema": schema} for kind in ((_MULTIPART,) if operation.files else (_MULTIPART, _URLENCODED))}
 
 
 def _parameter(parameter: Parameter) -> Document:

@@ -114,6 +114,24 @@ def _others(
     return app
 
 
+def own_routes(routes: "Routes") -> list[Route]:
+    """Probes; and what surrounds the streams, under seed C's prefix too."""
+    return [
+        *map(Route, PROBE_PATHS, (routes.healthz, routes.readyz, routes.metrics)),
+        *(
+            Route(prefix + path, handler, methods=[method])
+            for prefix in ("", "/c")
+            for path, handler, method in (
+                ("/health", routes.health, "GET"),
+                ("/v1/models", routes.models, "GET"),
+                ("/v1/languages", routes.languages, "GET"),
+                ("/v1/voices", routes.voices, "GET"),
+                ("/v1/tokens", routes.mint_token, "POST"),
+            )
+        ),
+    ]
+
+
 async def _left(_request: Request, _error: Exception) -> Response:
     """Nobody is there to read it; the number is for the log."""
     return Response(status_code=499)

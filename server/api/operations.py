@@ -33,7 +33,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``failures`` are the statuses it may fail with; ``form`` or ``body`` is the model of what is sent."""
+    """``failures`` are the statuses it may fail with; ``form`` or ``body``, or either, is the model of what is sent."""
 
     method: str
     path: str
@@ -43,6 +43,7 @@ class Operation:
     failures: tuple[int, ...]
     form: type[BaseModel] | None = None
     files: Mapping[str, str] = field(default_factory=dict)  # the form's fields that are files, and what they hold
+    optional: tuple[str, ...] = ()  # files that may be left out
     body: type[BaseModel] | Schema | None = None
     parameters: tuple[Parameter, ...] = ()
     secured: bool = True
@@ -59,6 +60,18 @@ class Api:
     failure: type[BaseModel] | Schema
     meanings: Mapping[int, str]
 
+
+def query(model: type[BaseModel]) -> tuple[Parameter, ...]:
+    """The parameters of a query, of the model that checks it; null is left out, since a query has none."""
+    found = []
+    for name, schema in model.model_json_schema()["properties"].items():
+        kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+        plain = {key: value for key, value in (schema | (kinds[0] if kinds else {})).items() if key not in _OF_FIELDS}
+        found.append(Parameter(name, "query", schema.get("description", name), plain))
+    return tuple(found)
+
+
+_OF_FIELDS = ("anyOf", "default", "description", "title")
 
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",

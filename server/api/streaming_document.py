@@ -1,20 +1,11 @@
-"""Seed C's routes around the live streams, as an OpenAPI document tells of them (the streams: docs/streaming.md)."""
+"""The routes around the live streams, as seed C's OpenAPI document tells of them (the streams: docs/streaming.md)."""
 
 from typing import Any
 
 from accounts.tokens import MAX_SECONDS, MIN_SECONDS
-from server.api.operations import JSON, Answer, Api, Operation, Parameter
+from server.api.operations import JSON, Answer, Operation, Parameter
 
 _TEXT = {"type": "string"}
-_FAILURE = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
-_MEANINGS = {
-    400: "Something in the request is wrong.",
-    401: "The API key is missing, wrong or disabled.",
-    413: "The body is too large.",
-    429: "Too many requests.",
-    500: "Something went wrong here.",
-    503: "The server is full, starting or stopping; try again.",
-}
 
 
 def _rows(name: str, /, **fields: str) -> dict[str, Any]:
@@ -37,40 +28,34 @@ _TOKEN = {"type": "object", "required": ["token", "expires_in", "expires_at"]}
 _TOKEN_FIELDS = {"token": _TEXT, "expires_in": {"type": "integer"}, "expires_at": {"type": "integer"}}
 _LIFE = {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS, "description": "Seconds."}
 
-STREAMING = Api(
-    "Voxline: streams (C)",
-    "What surrounds the WebSockets `/v1/stream` and `/v1/stream/tts`: what there is, and tokens for browsers.",
-    (
-        _reading("/health", "health", "Whether there is a GPU", {"type": "object", "required": ["status"]}),
-        _reading(
-            "/v1/models",
-            "models",
-            "What can recognise speech",
-            _rows("models", id="string", name="string", languages="integer", speed="string"),
-        ),
-        _reading(
-            "/v1/languages",
-            "languages",
-            "The languages that are recognised",
-            _rows("languages", code="string", name="string"),
-        ),
-        _reading(
-            "/v1/voices",
-            "voices",
-            "The voices",
-            _rows("voices", id="string", name="string", model="string", language="string", gender="string"),
-            *map(_filter, ("model", "language", "gender")),
-        ),
-        Operation(
-            "POST",
-            "/v1/tokens",
-            "token",
-            "A single-use token for a browser",
-            (Answer("The token.", {JSON: {**_TOKEN, "properties": _TOKEN_FIELDS}}, status=201),),
-            (400, 401, 413, 429, 500, 503),
-            body={"type": "object", "properties": {"expires_in": _LIFE}},
-        ),
+OPERATIONS = (
+    _reading("/health", "health", "Whether there is a GPU", {"type": "object", "required": ["status"]}),
+    _reading(
+        "/v1/models",
+        "models",
+        "What can recognise speech",
+        _rows("models", id="string", name="string", languages="integer", speed="string"),
     ),
-    _FAILURE,
-    _MEANINGS,
+    _reading(
+        "/v1/languages",
+        "languages",
+        "The languages that are recognised",
+        _rows("languages", code="string", name="string"),
+    ),
+    _reading(
+        "/v1/voices",
+        "voices",
+        "The voices",
+        _rows("voices", id="string", name="string", model="string", language="string", gender="string"),
+        *map(_filter, ("model", "language", "gender")),
+    ),
+    Operation(
+        "POST",
+        "/v1/tokens",
+        "token",
+        "A single-use token for a browser",
+        (Answer("The token.", {JSON: {**_TOKEN, "properties": _TOKEN_FIELDS}}, status=201),),
+        (400, 401, 413, 429, 500, 503),
+        body={"type": "object", "properties": {"expires_in": _LIFE}},
+    ),
 )

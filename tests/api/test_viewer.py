@@ -6,7 +6,7 @@ from tests.clients.chromium import browser
 
 def test_the_documents(api: Api) -> None:
     with api.client() as client:
-        for name in "abce":
+        for name in (*"abcde", "elevenlabs"):
             document = client.get(f"/openapi/{name}.json").json()
             assert document["openapi"].startswith("3.1") and document["paths"]
         assert client.get("/openapi/z.json").status_code == 404
