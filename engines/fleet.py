@@ -70,7 +70,7 @@ class Fleet:
         self._separators: list[tuple[EngineSpec, OnDemand[EngineHost]]] = []
         self._sound_tools: dict[str, tuple[EngineSpec, OnDemand[EngineHost]]] = {}
         self._diarizer: Lender[EngineHost] | None = None
-        self._of_texts: dict[Task, tuple[EngineSpec, Lender[EngineHost]]] = {}
+        self._of_texts: dict[Task, tuple[EngineSpec, OnDemand[EngineHost]]] = {}
         self._synthesizers: list[_Speaker] = []
         self._detector: VadBatcher | None = None
         self._work: list[asyncio.Task[None]] = []
@@ -107,7 +107,7 @@ class Fleet:
             elif spec.on_demand and spec.task is Task.RECOGNIZE:
                 self._transcribers.append(_Transcriber(described(spec), self.lanes.transcriber(spec)))
             elif spec.on_demand and spec.task in _OF_TEXTS and spec.task not in self._of_texts:
-                self._of_texts[spec.task] = (spec, self.lanes.host(spec))
+                self._of_texts[spec.task] = (spec, self.lanes.tool(spec))
         for lane in self.lanes.work():
             self._tasks.create_task(lane, name="lend an engine")
 
@@ -173,7 +173,7 @@ class Fleet:
     def _on_demand(self) -> Iterator[tuple[Capabilities, OnDemand[Any]]]:
         yield from ((one.able, one.lane) for one in self._transcribers)
         yield from ((described(spec), lane) for spec, lane in self._separators)
-        yield from ((described(spec), lane) for spec, lane in self._sound_tools.values())
+        yield from ((described(spec), lane) for spec, lane in chain(self._sound_tools.values(), self._of_texts.values()))
 
     def pids(self) -> list[int]:
         """The process numbers of all children."""
@@ -270,7 +270,7 @@ class Fleet:
         return self._sound_tools[name][1]
 
     @property
-    def of_texts(self) -> Mapping[Task, tuple[EngineSpec, Lender[EngineHost]]]:
+    def of_texts(self) -> Mapping[Task, tuple[EngineSpec, OnDemand[EngineHost]]]:
         """The engines for work on texts (``Task.TEXT``, ``WRITE``, ``TRANSLATE``), and who lends them."""
         return self._of_texts
 

@@ -34,7 +34,6 @@ from server.pages.desk import Desk
 from server.pages.site import Site
 from server.routes import INTERNAL, PROBE_PATHS, Parts, error_response, http_routes
 from server.settings import Settings
-from server.texts import texts_of
 from server.workshop import Workshop, open_workshop
 from stream.admission import Admission, Caller, Limits, identify
 from stream.billing import Lines, settling
@@ -269,7 +268,7 @@ def _batch_routes(
         media=shop.media,
         fleet=parts.fleet,
         catalogue=parts.catalogue,
-        texts=texts_of(settings, parts.fleet),
+        texts=shop.texts,
         lines=lines,
         meter=parts.meter,
     )

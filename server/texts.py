@@ -8,6 +8,8 @@ from batch.texts import Texts
 from engines.base import Task
 from engines.fleet import Fleet
 from engines.registry import EngineSpec
+from protocol.errors import VoiceError
+from protocol.text_prompts import Message, Prompt
 from server.settings import Settings
 
 
@@ -22,11 +24,24 @@ def texts_of(settings: Settings, fleet: Fleet) -> Texts:
     )
 
 
+async def endpoint_state(settings: Settings) -> str:
+    """Whether the endpoint of the settings answers, for a person."""
+    try:
+        written = await _endpoint(settings).write(Prompt((Message("user", "Say yes."),), 16))
+    except VoiceError as error:
+        return f"{settings.text_url}: {error.message}"
+    return f"{settings.text_url} answers, with {written.model}"
+
+
+def _endpoint(settings: Settings) -> Endpoint:
+    address = Address(settings.text_url, settings.text_key.get_secret_value(), settings.text_model)
+    return Endpoint(address, timeout_s=settings.text_timeout)
+
+
 def _writer(settings: Settings, fleet: Fleet) -> Writer | None:
     """The endpoint, where one is set: who sets it wants it."""
     if settings.text_url:
-        address = Address(settings.text_url, settings.text_key.get_secret_value(), settings.text_model)
-        return Endpoint(address, timeout_s=settings.text_timeout)
+        return _endpoint(settings)
     local = fleet.of_texts.get(Task.WRITE)
     return LocalWriter(_name(local[0]), local[1]) if local else None
 

@@ -21,6 +21,7 @@ from server.gpu import find_gpu
 from server.microphone import audio_problem
 from server.settings import Settings, load_settings
 from server.text_models import LANGUAGE_MODEL, TRANSLATOR
+from server.texts import endpoint_state
 
 EXAMPLES = "Examples:\n\n- `voxline doctor`\n\n- `voxline doctor --data /srv/voxline`"
 
@@ -62,6 +63,8 @@ def doctor(data: Annotated[Path | None, typer.Option(help="The server's data dir
     console = out()
     console.print(f"Voxline on Python {platform.python_version()}, {_machine()}\n")
     console.print(_engine_table(findings))
+    if settings.text_url:
+        console.print(f"text_url    {run(endpoint_state(settings))}", markup=False, highlight=False)
     console.print("")
     for finding in findings:
         if finding.found is not None and finding.found.languages:

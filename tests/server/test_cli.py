@@ -230,6 +230,8 @@ def test_doctor_tells_what_works_and_what_would_add_the_rest(tmp_path: Path) -> 
     lines = {line.split()[0]: line for line in told.stdout.splitlines() if line.strip()}
     assert "works" in lines["pocketsphinx"] and "works" in lines["espeak-ng"] and "works" in lines["silero-vad"]
     assert "needs a model" in lines["faster-whisper"] and "models pull small" in told.stdout
+    assert "works" in lines["plain-texts"] and "needs a model" in lines["language-model"]
+    assert "models pull qwen2.5-1.5b-instruct" in told.stdout and "models pull madlad400-3b-mt" in told.stdout
 
 
 def test_the_first_start_shows_a_key_and_the_next_does_not(tmp_path: Path) -> None:
