@@ -136,12 +136,12 @@ def check(database_url: str, examples: int, steps: int) -> None:
 
 
 def test_the_ledger_and_the_model_agree() -> None:
-    check("sqlite+aiosqlite://", examples=150, steps=30)
+    check("sqlite+aiosqlite://", examples=60, steps=25)
 
 
 @postgres_only
 def test_the_ledger_and_the_model_agree_on_postgres(database_url: str) -> None:
-    check(database_url, examples=50, steps=30)
+    check(database_url, examples=20, steps=25)
 
 
 @pytest.mark.nightly

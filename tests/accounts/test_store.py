@@ -180,6 +180,7 @@ async def test_a_server_that_cannot_be_reached_is_a_typed_error(tmp_path: Path) 
 
 async def test_a_directory_in_place_of_the_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "voxline.db").mkdir()
+    before = set(threading.enumerate())
     with pytest.raises(StoreError, match="unable to open"):
         await open_store(f"sqlite+aiosqlite:///{tmp_path}/voxline.db")
     store = Store(create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/voxline.db"))
@@ -187,6 +188,7 @@ async def test_a_directory_in_place_of_the_database_is_an_error(tmp_path: Path) 
         async with store.read():
             pytest.fail("it cannot get here")
     await store.aclose()
+    await until(lambda: set(threading.enumerate()) <= before)  # aiosqlite's threads have something to tell this loop
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
