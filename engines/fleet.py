@@ -234,6 +234,7 @@ class Fleet:
             raise self._no_detector()
         return self._detector
 
+    @property
     def batch_detector(self) -> Lender[EngineHost]:
         """Judges windows without being felt by live sessions. Raises NOT_INSTALLED when there is none."""
         if self._batch_detector is None:

@@ -98,7 +98,7 @@ async def _turns(
 async def _find(recording: Recording, work: Transcribing, tools: Tools, tell: Callable[[float], None]) -> list[Stretch]:
     if not work.vad_filter:
         return await asyncio.to_thread(lambda: list(recording.quiet_cuts()))
-    async with tools.fleet.batch_detector().borrow() as detector:
+    async with tools.fleet.batch_detector.borrow() as detector:
         likely = await speech(recording, detector, tell)
     return stretches(likely, recording.seconds, work.vad_threshold)
 

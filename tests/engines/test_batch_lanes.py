@@ -77,7 +77,7 @@ async def test_two_jobs_share_one_process() -> None:
 @pytest.mark.parametrize("spec", [replace(EARS, nice=19), EARS.with_options(device="cuda")])
 async def test_an_engine_that_may_be_shared_is(spec: EngineSpec) -> None:
     async with running(spec, replace(scripted.detector(), nice=19)) as fleet:
-        async with fleet.batch_recognizer("en").borrow() as scheduler, fleet.batch_detector().borrow():
+        async with fleet.batch_recognizer("en").borrow() as scheduler, fleet.batch_detector.borrow():
             assert scheduler is fleet.recognizer("en")
         assert not fleet.lanes.hosts
 
@@ -94,7 +94,7 @@ async def test_a_batch_engine_that_falls_is_replaced() -> None:
 
 
 async def test_a_detector_for_whole_files() -> None:
-    async with running(scripted.detector()) as fleet, fleet.batch_detector().borrow() as host:
+    async with running(scripted.detector()) as fleet, fleet.batch_detector.borrow() as host:
         windows = np.full((3, 576), 0.5, np.float32)
         answer, _ = await host.detect(windows.tobytes(), bytes(4 * 2 * 3 * 128))
         assert np.frombuffer(answer, np.float32) == pytest.approx([0.97] * 3)
@@ -123,7 +123,7 @@ async def test_without_engines_the_command_that_adds_one_is_named() -> None:
     async with running() as fleet:
         for ask, install in (
             (fleet.separator, "voxline models pull htdemucs"),
-            (fleet.batch_detector, "pip install silero-vad onnxruntime"),
+            (lambda: fleet.batch_detector, "pip install silero-vad onnxruntime"),
             (fleet.batch_recognizer, "voxline models pull small"),
         ):
             with pytest.raises(VoiceError) as caught:
