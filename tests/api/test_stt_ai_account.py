@@ -83,12 +83,13 @@ def test_pages_and_filters(idle: Api) -> None:
     waiting = keep(idle, person, None)
     every = [waiting, *reversed(ids)]
 
-    def found(query: str = "") -> list[str]:
-        page = client.get(LIST + query).json()
-        assert page["count"] == len(page["results"])
-        return [one["id"] for one in page["results"]]
-
     with idle.client(person) as client:
+
+        def found(query: str = "") -> list[str]:
+            page = client.get(LIST + query).json()
+            assert page["count"] == len(page["results"])
+            return [one["id"] for one in page["results"]]
+
         assert found() == every
         assert found("?status=queued") == [waiting] and found("?status=completed") == every[1:]
         assert found("?status=failed") == found("?status=processing") == []
@@ -124,13 +125,17 @@ def test_deleting(idle: Api) -> None:
 def test_transcripts_are_their_owners(idle: Api, client: httpx.Client, meeting: str) -> None:
     """Nobody reads another's; nor is there any to see without a key."""
     with idle.client(idle.person()) as other, idle.client(address="127.0.5.1") as nobody:
-        for path in ("", "export/txt/", "chat/", "analyze/", "generate/"):
-            for verb in ("GET",) if path in ("", "export/txt/") else ("POST",):
-                body = {"question": "a", "type": "topics"} if verb == "POST" else None
-                where = f"{LIST}{meeting}/{path}"
-                refusal(other.request(verb, where, json=body), 404)
-                refusal(nobody.request(verb, where, json=body), 401)
-        refusal(other.delete(f"{LIST}{meeting}/"), 404)
+        asked = {"question": "a", "type": "topics"}
+        for verb, path, body in (
+            ("GET", "", None),
+            ("DELETE", "", None),
+            ("GET", "export/txt/", None),
+            ("POST", "chat/", asked),
+            ("POST", "analyze/", asked),
+            ("POST", "generate/", asked),
+        ):
+            refusal(other.request(verb, f"{LIST}{meeting}/{path}", json=body), 404)
+            refusal(nobody.request(verb, f"{LIST}{meeting}/{path}", json=body), 401)
         assert other.get(LIST).json()["count"] == 0
         for path in (LIST, "/api/v1/account/", "/api/v1/keys/", "/api/v1/usage/", "/api/v1/cloud/"):
             refusal(nobody.get(path), 401)

@@ -117,9 +117,9 @@ def test_a_client_that_leaves_takes_nothing_with_it(api: Api, files: Path) -> No
     """The job goes on, and its transcript is in the account (C22)."""
     person = api.person()
     with api.client(person) as client:
-        form = {"files": {"file": ("podcast.mp3", (files / "podcast.mp3").read_bytes())}, "data": {"diarize": "0"}}
+        form = {"file": ("podcast.mp3", (files / "podcast.mp3").read_bytes())}
         with pytest.raises(httpx.ReadTimeout):
-            client.post(PATH, **form, timeout=httpx.Timeout(60, read=LEAVES_S))
+            client.post(PATH, files=form, data={"diarize": "0"}, timeout=httpx.Timeout(60, read=LEAVES_S))
         found = client.get("/api/v1/transcripts/").json()["results"]
         assert settled(client, f"/api/v1/transcripts/{found[0]['id']}/")["text"]
 

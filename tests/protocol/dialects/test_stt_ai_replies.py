@@ -99,9 +99,9 @@ def test_texts() -> None:
     assert texts.summary(Written("S", "m"), SummaryStyle.BRIEF) == {"summary": "S", "style": "brief", "model": "m"}
     done = Translated(("Hola", "Mundo"), "en", "es", "m")
     languages = {"source_language": "en", "target_language": "es", "model": "m"}
-    one = texts.translation(texts.Translate(text="Hello", target="es"), done)
+    one = texts.translation(texts.Translate.model_validate({"text": "Hello", "target": "es"}), done)
     assert one == {"translated_text": "Hola", **languages}
-    several = texts.translation(texts.Translate(texts=["Hello", "World"], target="es"), done)
+    several = texts.translation(texts.Translate.model_validate({"texts": ["Hello", "World"], "target": "es"}), done)
     assert several == {"translations": [{"translated_text": "Hola"}, {"translated_text": "Mundo"}], **languages}
     found = texts.analysis(Analysis(AnalysisType.TOPICS, {"topics": ["a"]}, "m"))
     assert found == {"type": "topics", "result": {"topics": ["a"]}, "model": "m"}

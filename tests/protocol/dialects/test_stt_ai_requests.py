@@ -97,9 +97,10 @@ def test_texts() -> None:
         assert error.facts["field"] == name and "one of" in error.message and error.facts["allowed"]
     assert refusal(Embed, {"texts": []}).facts["field"] == "texts"
     assert refusal(Embed, {"texts": ["a", 1]}).facts["field"] == "texts[1]"
-    for body in ({"target": "es"}, {"text": "a", "texts": ["a"], "target": "es"}):
+    neither: dict[str, Any] = {"target": "es"}
+    for asked in (neither, neither | {"text": "a", "texts": ["a"]}):
         with pytest.raises(VoiceError) as caught:
-            check(Translate, body).all()
+            check(Translate, asked).all()
         assert caught.value.facts["field"] == "text"
 
 
