@@ -45,7 +45,14 @@ def vbee_errors_table() -> str:
     return "\n".join([*rows, *(f"| `{code.name}` | {vbee_batch.ERRORS[code]} |" for code in Code)])
 
 
+def stt_errors_table() -> str:
+    """Every error of seed C's API."""
+    rows = ["| what | status |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{code.value}` | {stt_ai.ERRORS[code][0]} |" for code in Code)])
+
+
 TABLES = {
+    ("docs/stt-api.md", "stt-errors"): stt_errors_table,
     ("docs/studio-api.md", "studio-errors"): studio_errors_table,
     ("docs/vbee-api.md", "vbee-errors"): vbee_errors_table,
     ("README.md", "settings"): settings_table,
