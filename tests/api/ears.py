@@ -34,6 +34,6 @@ def hear(sound: bytes | Path) -> Heard:
     with av.open(io.BytesIO(sound if isinstance(sound, bytes) else sound.read_bytes())) as file:
         stream = file.streams.audio[0]
         codec, rate, channels = stream.codec_context.name, stream.rate, stream.channels
-        mono = av.AudioResampler("flt", "mono", rate)
-        pieces = [part.to_ndarray()[0] for frame in file.decode(stream) for part in mono.resample(frame)]
+        plain = av.AudioResampler("fltp")
+        pieces = [part.to_ndarray().mean(axis=0) for frame in file.decode(stream) for part in plain.resample(frame)]
     return Heard(codec, rate, channels, np.concatenate(pieces))

@@ -99,7 +99,7 @@ def settled(client: httpx.Client, path: str, *, patience_s: int = PATIENCE_S) ->
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
         status = body.get("result", body)["status"]
-        if status in ("completed", "failed", "cancelled", "SUCCESS", "FAILURE"):
+        if status in ("completed", "success", "failed", "cancelled", "SUCCESS", "FAILURE"):
             return body
         time.sleep(0.05)  # a client has nothing but to ask again
     raise AssertionError(f"{path} did not end: {body}")

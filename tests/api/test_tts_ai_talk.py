@@ -1,4 +1,4 @@
-"""Seed D's speech translation (D11) and voice chat (D18), with a language model behind an address, on a running server."""
+"""Seed D's speech translation (D11) and voice chat (D18), with a language model behind an address, on a real server."""
 
 from collections.abc import Iterator
 from pathlib import Path

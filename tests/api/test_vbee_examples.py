@@ -1,52 +1,21 @@
 """Seed B's example by the real curl, its callback, and the question after it (B1-B13)."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.api.mailbox import Mailbox, mailboxes
 from tests.api.serving import PATIENCE_S, Api, Person, examples, settled, shell
 
 COMMAND = examples("vbee.curl.txt")["speak"]
 
 
-class Mailbox:
-    """Where callbacks arrive."""
-
-    def __init__(self) -> None:
-        self.arrived = threading.Event()
-        self.body: dict[str, Any] = {}
-        self.headers: dict[str, str] = {}
-        box = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                box.headers = {name.lower(): value for name, value in self.headers.items()}
-                box.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(200)
-                self.end_headers()
-                box.arrived.set()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/callback"
-
-
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox()
-    thread = threading.Thread(target=box.server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield box
-    box.server.shutdown()
-    thread.join()
-    box.server.server_close()
+    with mailboxes() as box:
+        yield box
 
 
 def test_the_example(api: Api, ann: Person, desk: Path, mailbox: Mailbox) -> None:
