@@ -164,7 +164,7 @@ class Diarizer(Engine, Protocol):
     ``read_voices`` of that module reads.
     """
 
-    def voices(self, pcm: bytes) -> tuple[bytes, bytes, bytes]: ...
+    def voices(self, pcm: bytes) -> tuple[bytes, bytes, bytes, bytes]: ...
 
 
 Options = Mapping[str, object]  # plain JSON values: a directory, a device, a number of threads

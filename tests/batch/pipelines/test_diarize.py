@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -34,22 +35,25 @@ def heard(turns: list[Turn], places: list[int], speakers: int, random: np.random
     """What a perfect diarizer would answer: its voices are in any order in each window."""
     sounds = np.linalg.qr(random.normal(size=(PRINT, speakers)))[0].T
     active = np.zeros((len(places), FRAMES, VOICES), np.float32)
-    prints = np.zeros((len(places), VOICES, PRINT), np.float32)
-    seconds = np.zeros((len(places), VOICES), np.float32)
+    pieces: list[tuple[int, int, int, int]] = []
+    prints: list[np.ndarray] = []
     moments = CENTRE / RATE + np.arange(FRAMES) * MOMENT_S
     for index, place in enumerate(places):
-        slots = random.permutation(VOICES)
+        slots = random.permutation(VOICES).tolist()
         begin = place * STEP_S
         here = [turn for turn in turns if turn.start < begin + WINDOW_S and turn.end > begin]
-        for slot, who in zip(slots, dict.fromkeys(turn.speaker for turn in here), strict=False):
-            for turn in here:
-                if turn.speaker == who:
-                    active[index, :, slot] += (moments >= turn.start - begin) & (moments < turn.end - begin)
-            seconds[index, slot] = active[index, :, slot].sum() * MOMENT_S
-            if seconds[index, slot]:
-                noisy = sounds[who] + random.normal(size=PRINT) * 0.5 / np.sqrt(PRINT)
-                prints[index, slot] = noisy / np.linalg.norm(noisy)
-    return Voices(active, prints, seconds)
+        order = list(dict.fromkeys(turn.speaker for turn in here))
+        for turn in here:
+            spoken = np.flatnonzero((moments >= turn.start - begin) & (moments < turn.end - begin))
+            if len(spoken):
+                slot = slots[order.index(turn.speaker)]
+                active[index, spoken, slot] = 1.0
+                pieces.append((index, slot, int(spoken[0]), int(spoken[-1]) + 1))
+                noisy = sounds[turn.speaker] + random.normal(size=PRINT) * 0.5 / np.sqrt(PRINT)
+                prints.append(noisy / np.linalg.norm(noisy))
+    table = np.array(pieces, np.int32).reshape(-1, 4)
+    seconds = ((table[:, 3] - table[:, 2]) * MOMENT_S).astype(np.float32)
+    return Voices(active, table, np.array(prints, np.float32).reshape(-1, PRINT), seconds)
 
 
 @settings(deadline=None, max_examples=25)
@@ -91,9 +95,26 @@ def test_two_at_once_are_both_heard() -> None:
 
 
 def test_where_nobody_is_heard_nobody_speaks() -> None:
-    shapes = (2, FRAMES, VOICES), (2, VOICES, PRINT), (2, VOICES)
-    nothing = Voices(*(np.zeros(shape, np.float32) for shape in shapes))
+    active, none = np.zeros((2, FRAMES, VOICES), np.float32), np.zeros((0, 4), np.int32)
+    nothing = Voices(active, none, np.zeros((0, PRINT), np.float32), np.zeros(0, np.float32))
     assert who_speaks([0, 1], nothing, 2) == []
+
+
+def test_two_who_pass_for_one_voice_in_a_window_are_still_two() -> None:
+    turns = [Turn(0.5, 3.0, 0), Turn(3.3, 6.0, 1), Turn(6.3, 9.5, 0)]
+    voices = heard(turns, [0], 2, np.random.default_rng(1))
+    voices.active[0, :, 0] = voices.active[0].max(axis=1)
+    voices.active[0, :, 1:] = 0.0
+    voices.pieces[:, 1] = 0
+    assert score(turns, who_speaks([0], voices, 2)).rate < 0.02
+
+
+def test_a_piece_too_short_to_tell_goes_with_its_voice() -> None:
+    turns = [Turn(0.5, 4.0, 0), Turn(4.3, 4.9, 0), Turn(6.0, 9.5, 1)]
+    voices = heard(turns, [0], 2, np.random.default_rng(1))
+    prints = voices.prints.copy()
+    prints[1] = prints[2]  # it sounds like the other one
+    assert score(turns, who_speaks([0], replace(voices, prints=prints), 0)).rate < 0.02
 
 
 def test_as_many_speakers_as_were_said() -> None:
