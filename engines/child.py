@@ -38,6 +38,13 @@ from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Speak
 
 _PR_SET_PDEATHSIG = 1
+# Libraries that would tell their makers how they are used (onnxruntime does, by itself), or look models up: none of it.
+_KEEP_TO_OURSELVES = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
 
 
 class Pipe:
@@ -181,6 +188,7 @@ def failure(call: int, error: BaseException) -> Frame:
 def build(head: Head) -> Engine:
     """The engine a BUILD frame asks for, loaded and warm."""
     os.chdir(str(head["directory"]))
+    os.environ.update(_KEEP_TO_OURSELVES)
     if head["nice"]:
         lower_priority(cast(int, head["nice"]))
         # Before any library is loaded that has threads of its own: those that wait for each other by spinning take the

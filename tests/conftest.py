@@ -16,6 +16,7 @@ __all__ = ["database_url", "live", "postgres", "redis_process", "redis_server", 
 # Set before any test imports a library that would look a model up: a test that needs a download is a defect.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test imports onnxruntime itself
 
 
 @pytest.fixture(scope="session")
