@@ -28,10 +28,14 @@ _SECONDS = 2000.0
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """Seconds a recording may last (A42); a file is video by its name (A34), or when it has moving pictures."""
+    """Seconds a recording may last (A42); a file is video by its name (A34), or when it has moving pictures.
+
+    ``size`` bounds the work: the bytes of its sound as the codec gives them.
+    """
 
     audio_s: float = _SECONDS
     video_s: float = 1800.0
+    size: int = _DECODED_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class MediaReader:
 
 
 def _order(filename: str, limits: MediaLimits, rate: int, channels: int) -> Order:
-    return Order(limits.audio_s, limits.video_s, _DECODED_BYTES, rate=rate, channels=channels, video=is_video(filename))
+    return Order(limits.audio_s, limits.video_s, limits.size, rate=rate, channels=channels, video=is_video(filename))
 
 
 def _linked(path: Path, target: Path) -> bool:

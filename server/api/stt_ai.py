@@ -32,7 +32,7 @@ DIALECT = "stt_ai"
 PREFIX = "/c"
 AUTO = "auto"
 _DAY_S = 24 * 3600.0
-_UNLIMITED = MediaLimits(_DAY_S, _DAY_S)
+_UNLIMITED = MediaLimits(_DAY_S, _DAY_S, size=40 << 30)  # a day of stereo; the time reading may take bounds the work
 _WAIT_S = 2 * _DAY_S  # longer than anything takes that lasts a day
 _SHORT_S = 120.0  # a recording up to this length goes before ordinary jobs, as seed A's (A37)
 _CLONE_RATE, _ENHANCE_RATE = 24_000, 48_000
