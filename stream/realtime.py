@@ -7,35 +7,30 @@ leaves before the rest is made. It never waits behind batch work (E12).
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from engines.catalogue import Catalogue, VoiceEntry
 from engines.encode import mp3_bitrates, mp3_rates
 from engines.fleet import Fleet
-from engines.speech import SpeechStream
 from engines.voices import find_voice
-from protocol.audio import AudioFormat, Encoding, pcm_size
-from protocol.chunker import Chunker, Pause
+from protocol.audio import AudioFormat, Encoding
 from protocol.dialects import vbee_realtime
 from protocol.dialects.vbee_realtime import Request
 from protocol.errors import Code, VoiceError
 from protocol.pricing import Route
-from protocol.requests import Priority, Speak
-from protocol.speaker import GAPS
-from protocol.spoken_form import spoken_form
 from stream.admission import Admission, Authenticate, Caller
 from stream.billing import Bill, Lines
 from stream.exchange import Exchange
 from stream.meter import Meter
+from stream.recital import Recital, clauses_of, recite
 from stream.rendering import Rendering
 from stream.socket import Disconnected, Receive, Scope, Send, SendTimeout
 
 KIND = "call"
 ENCODERS = 2  # threads
-SILENCE_S = 0.2  # what a text without anything to say sounds like
 
 _log = logging.getLogger(__name__)
 
@@ -55,11 +50,9 @@ LIMITS = CallLimits()
 class Plan:
     """A request with everything decided; ``bitrate`` in bits a second, None where the format has none."""
 
-    clauses: tuple[tuple[str, Pause], ...]
-    voice: VoiceEntry
+    recital: Recital
     audio: AudioFormat
     bitrate: int | None
-    speed: float
     characters: int  # of the text, as they are paid for
 
 
@@ -154,19 +147,17 @@ class Realtime:
                 raise
             raise VoiceError(Code.BAD_REQUEST, "voiceCode does not exist", field="voiceCode") from None
         rate, bitrate = resolve_rates(request, voice)
-        chunker = Chunker()
-        clauses = [*chunker.push(request.text), *chunker.flush()]
-        spoken = ((spoken_form(clause.text).text, clause.pause) for clause in clauses)
-        said = tuple((text, pause) for text, pause in spoken if text)
-        return Plan(said, voice, AudioFormat(request.encoding, rate), bitrate, request.speed, len(request.text))
+        recital = Recital(clauses_of(request.text), voice, request.speed)
+        return Plan(recital, AudioFormat(request.encoding, rate), bitrate, len(request.text))
 
     # -- doing it --------------------------------------------------------------------------------
 
     async def _deliver(self, exchange: Exchange, plan: Plan, asked_at: float, paid: asyncio.Task[None]) -> None:
         rendering = Rendering(plan.audio, plan.bitrate)
-        headers = ((b"x-engine", plan.voice.engine.encode()),)
-        async with aclosing(self._sound(plan, rendering)) as sound:
-            async for data in sound:
+        headers = ((b"x-engine", plan.recital.voice.engine.encode()),)
+        async with aclosing(recite(plan.recital, rendering, self._fleet, self._pool)) as sound:
+            async for data, seconds in sound:
+                self._meter.audio_out.inc(seconds)
                 if not data:
                     continue
                 if not exchange.started:
@@ -176,35 +167,6 @@ class Realtime:
         await paid
         await exchange.stream(rendering.finish(), plan.audio.media_type, headers)
         await exchange.finish()
-
-    async def _sound(self, plan: Plan, rendering: Rendering) -> AsyncGenerator[bytes, None]:
-        """The encoded sound of all clauses, each begun while the one before it is on its way."""
-        seconds = 0.0
-        async with AsyncExitStack() as stack:
-            following = self._begin(plan, 0, stack)
-            for index, (_, pause) in enumerate(plan.clauses, 1):
-                stream, following = following, self._begin(plan, index, stack)
-                assert stream is not None
-                async for chunk in stream:
-                    async for data, length in rendering.pieces(chunk, self._pool):
-                        seconds += length
-                        yield data
-                if following is not None:
-                    yield rendering.part(GAPS[pause] / plan.speed)[0]
-        if not seconds:
-            rate = plan.audio.rate
-            yield rendering.render(bytes(pcm_size(SILENCE_S, rate)), rate)
-        self._meter.audio_out.inc(seconds)
-
-    def _begin(self, plan: Plan, index: int, stack: AsyncExitStack) -> SpeechStream | None:
-        """Ask for a clause, if there is one; it is silenced when the stack closes."""
-        if index >= len(plan.clauses):
-            return None
-        request = Speak(plan.clauses[index][0], plan.voice.engine_voice, plan.speed)
-        priority = Priority.SYNCHRONOUS if index else Priority.FINAL  # first sounds go before the rest of others
-        stream = self._fleet.speak(request, engine=plan.voice.engine, priority=priority)
-        stack.push_async_callback(stream.aclose)
-        return stream
 
 
 def resolve_rates(request: Request, voice: VoiceEntry) -> tuple[int, int | None]:
