@@ -71,6 +71,7 @@ class SttAiTranscripts:
         self._public_url = public_url.rstrip("/")
         self._new_id = new_id
         self._conversations = Conversations()
+        self._laying_out = asyncio.Lock()  # one at a time: the threads that wait would be missed elsewhere
 
     def routes(self) -> list[BaseRoute]:
         """With a slash at the end as the document has it, and without; by the document's path and under the prefix."""
@@ -126,7 +127,8 @@ class SttAiTranscripts:
         if form == "json":
             made = to_json(transcripts.transcript(outcome)).encode()
         elif form in _PAPERS:
-            made = await asyncio.to_thread(_PAPERS[form], _paper(job, outcome))
+            async with self._laying_out:
+                made = await asyncio.to_thread(_PAPERS[form], _paper(job, outcome))
         else:
             made = transcripts.render(outcome, SubtitleFormat(form)).encode()
         name = quote(f"{PurePath(_title(job)).stem or 'transcript'}.{form}", safe="")

@@ -78,12 +78,17 @@ def test_summarize(reader: Reader) -> None:
 
 
 def test_what_there_is(reader: Reader) -> None:
-    """C11, C19, without a key."""
+    """C11, C12, C19, without a key; under the prefix too."""
     models = reader.ask("models")["models"]
     assert models and {"id", "name", "languages", "speed"} <= models[0].keys() and type(models[0]["languages"]) is int
     health = reader.ask("health")
     assert health["status"] == "ok" and type(health["gpu_available"]) is bool
     assert {"gpu_name", "gpu_memory_mb"} <= health.keys()
+    with reader.api.client() as nobody:
+        assert nobody.get("/c/v1/models").json()["models"] == models and nobody.get("/c/health").json() == health
+        languages = nobody.get("/v1/languages").json()
+        assert {"code": "en", "name": "english"} in languages["languages"]
+        assert nobody.get("/c/v1/languages").json() == languages
 
 
 def test_every_command_of_the_document_was_run() -> None:
