@@ -85,6 +85,8 @@ async def _turns(
 
     try:
         diarizer: Lender[EngineHost] = tools.fleet.diarizer
+        if not found:
+            return Turns(()), ""
         async with diarizer.borrow() as host:
             return Turns(await diarize.turns(recording, found, host, work.speakers, tell)), ""
     except VoiceError as error:
