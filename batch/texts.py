@@ -74,7 +74,10 @@ class Texts:
         async with self._in_time():
             if self._writer is not None:
                 return await self._about(text, lambda whole: text_prompts.summary(whole, style))
-            return await self._with_basics().summarize(text, style)
+            try:
+                return await self._with_basics().summarize(text, style)
+            except VoiceError as error:
+                raise _to_add(error, ADD_WRITER) from None
 
     async def analyze(self, text: str, kind: AnalysisType) -> Analysis:
         """What is in a text (C14)."""
