@@ -21,6 +21,7 @@ from protocol.texts import Written
 log = logging.getLogger("voxline.batch.texts")
 
 _MOST_BYTES = 4 << 20
+_READS = 24_000  # characters of a text at once: 8,000 tokens, which every such model takes
 _CONNECT_S = 10.0
 _PATIENCE_S = 5.0  # the longest wait before the second try
 _BUSY = (429, 503)
@@ -41,6 +42,7 @@ class Endpoint:
 
     def __init__(self, address: Address, *, timeout_s: float, back_off_s: float = 1.0) -> None:
         self.model = address.model or "the endpoint's"
+        self.reads = _READS
         self._address = address
         self._timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
         self._back_off_s = back_off_s

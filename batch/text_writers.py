@@ -16,15 +16,17 @@ from protocol.texts import Written
 
 _STEP = 24  # tokens a call: seconds on a CPU, after which others may have their turn or the caller have left
 _STEP_S = 20.0  # what such a call may take before it is thought hung, three times over and more
+_READS = 12_000  # characters: a minute or more of a CPU
 _WAITING = 16  # callers for one model
 _RETRY_AFTER_S = 15
 _ANSWER = 400_000  # characters
 
 
 class Writer(Protocol):
-    """Writes what a prompt asks for."""
+    """Writes what a prompt asks for; ``reads`` is how many characters of a text it is to be given at once."""
 
     model: str
+    reads: int
 
     async def write(self, prompt: Prompt) -> Written: ...
 
@@ -58,6 +60,7 @@ class LocalWriter:
 
     def __init__(self, model: str, lender: Lender[EngineHost], turnstile: Turnstile | None = None) -> None:
         self.model = model
+        self.reads = _READS
         self._lender = lender
         self._turnstile = turnstile or Turnstile()
 

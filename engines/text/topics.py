@@ -12,6 +12,7 @@ from engines.text.tongues import STOPWORDS, words_of
 
 _MOST = 10
 _CANDIDATES = 60
+_LOOKED_AT = 150  # sentences, evenly, that say what all of it is about
 _LONGEST = {"en": 3, "vi": 4}  # words of a phrase; in Vietnamese syllables
 _ALIKE = 0.8  # two phrases of about one meaning
 
@@ -35,7 +36,7 @@ def find_topics(sentences: Sequence[str], language: str, model: MiniLM) -> list[
     weights = np.asarray([_weight(phrase, counts[phrase]) / heaviest for phrase in ranked], np.float32)
     if language == "en":  # what the model was trained on; elsewhere its vectors would only be noise
         vectors = model.embed(ranked)
-        centre = model.embed(sentences).mean(axis=0)
+        centre = model.embed(sentences[:: max(1, len(sentences) // _LOOKED_AT)]).mean(axis=0)
         near = vectors @ (centre / max(float(np.linalg.norm(centre)), 1e-6))
         scores = 0.6 * weights + 0.4 * np.clip(near, 0.0, 1.0)
     else:

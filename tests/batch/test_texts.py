@@ -48,6 +48,7 @@ class Scripted:
 
     say: Callable[[Prompt], str]
     model: str = "scripted-1"
+    reads: int = 24_000
     asked: list[Prompt] = field(default_factory=list)
 
     async def write(self, prompt: Prompt) -> Written:
