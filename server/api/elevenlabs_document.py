@@ -16,7 +16,11 @@ _VOICES = {
         "voices": {"type": "array", "items": {"type": "object", "required": ["voice_id", "name", "labels"]}}
     },
 }
-_MEANINGS = {401: "The key is missing, wrong or disabled.", 429: "Too many requests.", 500: "Something went wrong here."}
+_MEANINGS = {
+    401: "The key is missing, wrong or disabled.",
+    429: "Too many requests.",
+    500: "Something went wrong here.",
+}
 _KEY = Parameter(KEY_HEADER, "header", "Any API key of this server's; by it these clients are known.", required=True)
 
 

@@ -184,7 +184,7 @@ OPERATIONS = (
         parameters=(_ID,),
     ),
     _account("GET", "keys/", "keys", "Your keys", _KEYS),
-    _account("POST", "keys/", "new_key", "A new key, shown this once", account.MadeKey, body=account.NewKey, status=201),
+    _account("POST", "keys/", "new_key", "A key, shown this once", account.MadeKey, body=account.NewKey, status=201),
     _account("DELETE", "keys/{id}/", "revoke", "Delete a key", None, parameters=(_KEY_ID,), status=204),
     _account("GET", "usage/", "usage", "What was used in thirty days", account.Usage),
     _account("GET", "cloud/", "cloud", "Private clouds; there are none", {"type": "array"}),

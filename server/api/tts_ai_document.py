@@ -97,7 +97,7 @@ OPERATIONS = (
         {"reference_audio": "10 to 30 seconds of the voice."},
     ),
     _form("/v1/stt/", "stt", "A recording to text", recordings.SttForm, shapes.Transcript),
-    _form("/v1/voice-convert/", "voice_convert", "The same words in another voice", recordings.ConvertVoiceForm, _SOUND),
+    _form("/v1/voice-convert/", "voice_convert", "The same in another voice", recordings.ConvertVoiceForm, _SOUND),
     _form("/v1/speech-translate/", "speech_translate", "The same in another language", recordings.TranslateForm,
           shapes.Translation),
     _form("/v1/speech-to-speech/", "speech_to_speech", "The same words, voice and feeling chosen",
