@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.dialects import stt_ai, vbee_batch
+from protocol.dialects import stt_ai, tts_ai, vbee_batch
 from protocol.dialects.studio import errors as studio_errors
 from protocol.errors import Code
 from protocol.pricing import PriceTable, Rounding, Unit, source
@@ -51,8 +51,16 @@ def stt_errors_table() -> str:
     return "\n".join([*rows, *(f"| `{code.value}` | {stt_ai.ERRORS[code][0]} |" for code in Code)])
 
 
+def tts_errors_table() -> str:
+    """Every error of seed D's API: what happened, its status, and the code of the nine."""
+    rows = ["| what | status | code |", "|---|---|---|"]
+    told = ((code.value, *tts_ai.ERRORS[code]) for code in Code)
+    return "\n".join([*rows, *(f"| `{what}` | {status} | `{code}` |" for what, status, code in told)])
+
+
 TABLES = {
     ("docs/stt-api.md", "stt-errors"): stt_errors_table,
+    ("docs/tts-api.md", "tts-errors"): tts_errors_table,
     ("docs/studio-api.md", "studio-errors"): studio_errors_table,
     ("docs/vbee-api.md", "vbee-errors"): vbee_errors_table,
     ("README.md", "settings"): settings_table,

@@ -58,7 +58,7 @@ class Shop:
             now=now,
         )
 
-    async def caller(self, credits: int = CREDITS, **plan: int) -> Caller:
+    async def caller(self, credits: int = CREDITS, **plan: Any) -> Caller:
         return Caller(await self.counter.person(credits * UNITS), Plan(**{"jobs": 0, **plan}))
 
     def upload(self) -> str:

@@ -1,6 +1,7 @@
 """Seed D's wire: requests and what is asked by them, replies, lists, errors, without a server."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -157,7 +158,7 @@ def test_models_by_what_they_are_for() -> None:
     assert find("Kokoro", Kind.SPEECH).tier is Tier.STANDARD
     assert find("espeak-ng", Kind.SPEECH, ["espeak-ng"]).tier.route is Route.TTS_AI_FREE
     assert find_cloning("gpt-sovits").clones and find_reshaping("chatterbox")
-    unknown = lambda: find("whisper", Kind.SPEECH), lambda: find_cloning("kokoro"), lambda: find_reshaping("knn-vc")
+    unknown = partial(find, "whisper", Kind.SPEECH), partial(find_cloning, "kokoro"), partial(find_reshaping, "knn-vc")
     for look in unknown:
         with pytest.raises(VoiceError) as caught:
             look()
