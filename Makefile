@@ -40,6 +40,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@echo "Adding what the tests need ..."
 	@$(PIP) install -q -r requirements-dev.lock
 	@$(PIP) install -q --no-deps omnivoice==0.2.1
+	@$(PIP) install -q --no-deps pyannote-audio==4.0.7  # for the recorded call that its package carries
 	@touch $@
 
 serve: $(VENV)/.runtime ## set up and start the server on 127.0.0.1:8000 (PORT=9000 changes that)

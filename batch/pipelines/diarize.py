@@ -18,7 +18,7 @@ from batch.pipelines.clustering import Clusters, cluster
 from batch.pipelines.listening import Recording
 from batch.pipelines.patience import patiently
 from batch.pipelines.stretches import Stretch
-from engines.diarization.shape import CENTRE, FRAMES, HOP, RATE, WINDOW, Voices
+from engines.diarization.shape import CENTRE, FRAMES, HOP, PRINT, RATE, VOICES, WINDOW, Voices
 from engines.host import EngineHost
 from protocol.turns import Turn
 
@@ -34,6 +34,13 @@ _SHORTEST_S = 0.25  # a shorter turn is a cough, or a mistake
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.intp]
 
+_NOBODY = Voices(
+    np.zeros((0, FRAMES, VOICES), np.float32),
+    np.zeros((0, 4), np.int32),
+    np.zeros((0, PRINT), np.float32),
+    np.zeros(0, np.float32),
+)
+
 
 async def turns(
     recording: Recording, found: Sequence[Stretch], host: EngineHost, speakers: int, tell: Callable[[float], None]
@@ -42,6 +49,14 @@ async def turns(
 
     ``found`` is where speech is; ``tell`` hears the share that is done.
     """
+    places, voices = await listen(recording, found, host, tell)
+    return await asyncio.to_thread(who_speaks, places, voices, speakers) if places else []
+
+
+async def listen(
+    recording: Recording, found: Sequence[Stretch], host: EngineHost, tell: Callable[[float], None]
+) -> tuple[list[int], Voices]:
+    """The windows of a recording and the voices in them."""
     places = windows(recording.seconds, found)
     heard: list[Voices] = []
     for first in range(0, len(places), _AT_ONCE):
@@ -49,9 +64,7 @@ async def turns(
         pcm = await asyncio.to_thread(_sound, recording, some)
         heard.append(await patiently(host.voices, pcm, len(some)))
         tell((first + len(some)) / len(places))
-    if not heard:
-        return []
-    return await asyncio.to_thread(who_speaks, places, _joined(heard), speakers)
+    return places, _joined(heard)
 
 
 def windows(seconds: float, found: Sequence[Stretch]) -> list[int]:
@@ -82,6 +95,8 @@ def _sound(recording: Recording, places: Sequence[int]) -> bytes:
 
 def _joined(parts: Sequence[Voices]) -> Voices:
     """The answers about some windows after the other as one."""
+    if not parts:
+        return _NOBODY
     before = np.cumsum([0, *(len(part.active) for part in parts[:-1])])
     pieces = [part.pieces + np.array([first, 0, 0, 0], np.int32) for part, first in zip(parts, before, strict=True)]
     return Voices(

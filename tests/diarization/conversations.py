@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,11 +59,21 @@ def synthetic(people: int, seconds: float, seed: int) -> Conversation:
     return _conversation(f"{people} voices of espeak-ng", voices, seconds, rng)
 
 
-def mixed(pieces: Sequence[Sequence[Audio]], seconds: float, seed: int) -> Conversation:
-    """People talk in turns: of each there are ``pieces`` of speech, used in any order."""
+def mixed(pieces: Sequence[Sequence[Audio]], seconds: float, seed: int, voices: int = 0) -> Conversation:
+    """People talk in turns, of each of whom there are pieces of speech, used in any order; and voices of ``PEOPLE``."""
     rng = random.Random(seed)
-    name = f"{len(pieces)} people, cut together"
-    return _conversation(name, [lambda who=who: rng.choice(who) for who in pieces], seconds, rng)
+    cast: list[Speaks] = [lambda who=who: rng.choice(who) for who in pieces]
+    cast += [lambda who=who: _said(who, rng) for who in rng.sample(PEOPLE, voices)]
+    return _conversation(f"{len(pieces)} people and {voices} voices", cast, seconds, rng)
+
+
+def recorded() -> Conversation | None:
+    """Two people on the telephone, half a minute, where the package that has them is installed (``make test`` does)."""
+    try:
+        place = distribution("pyannote-audio").locate_file("pyannote/audio/sample")
+    except PackageNotFoundError:
+        return None
+    return read(Path(str(place)) / "sample.wav", Path(str(place)) / "sample.rttm")
 
 
 def read(sound: Path, turns: Path) -> Conversation:

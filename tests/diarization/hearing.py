@@ -5,13 +5,12 @@ from typing import cast
 
 from batch.pipelines import diarize
 from batch.pipelines.listening import Recording, speech
-from batch.pipelines.stretches import Stretch, stretches
+from batch.pipelines.stretches import stretches
 from engines.diarization.campplus import Campplus
 from engines.diarization.campplus import factory as campplus
 from engines.diarization.shape import Voices, read_voices
 from engines.host import EngineHost
 from engines.vad.silero import factory as silero
-from protocol.turns import Turn
 from tests.diarization.conversations import Conversation
 
 
@@ -30,10 +29,10 @@ class Ears:
         """``EngineHost.detect``."""
         return self._detector.detect(windows, state)
 
-    async def turns(self, conversation: Conversation, directory: Path, speakers: int = 0) -> list[Turn]:
-        """Who speaks when in a conversation."""
+    async def listen(self, conversation: Conversation, directory: Path) -> tuple[list[int], Voices]:
+        """The windows of a conversation and the voices in them, for ``diarize.who_speaks``."""
         path = directory / "conversation.pcm"
         path.write_bytes(conversation.pcm)
         host, recording = cast(EngineHost, self), Recording(path)
-        found: list[Stretch] = stretches(await speech(recording, host, lambda share: None), recording.seconds)
-        return await diarize.turns(recording, found, host, speakers, lambda share: None)
+        found = stretches(await speech(recording, host, lambda share: None), recording.seconds)
+        return await diarize.listen(recording, found, host, lambda share: None)
