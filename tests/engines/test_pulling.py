@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from engines import models, pulling
 from engines.hub import Hub
 from engines.models import MANIFEST, Format, installed, verify
 from protocol.errors import Code, VoiceError
+from tests.batch.disks import small_disk
 from tests.engines.hub_server import FILES, LARGE, REVISION, StandIn, hub_server
 
 WANTED = {"model.bin", "config.json", "tokenizer.json", "vocabulary.txt"}
@@ -191,6 +192,37 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, hub: Hub, monkeypat
     error = failure(tmp_path, hub)
     assert error.code is Code.STORAGE_FULL
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["hub", "directory"])
+def test_a_real_disk_that_fills_up_is_left_as_it_was_and_takes_the_model_when_there_is_room(
+    tmp_path: Path, hub: Hub, way: str
+) -> None:
+    """R6: somebody else takes the last of the room in the middle of it."""
+    if way == "directory":
+        source(tmp_path / "from")
+    with small_disk(tmp_path / "disk", 3_000) as disk:
+        ballast = disk / "ballast"
+
+        def fill(*_: object) -> None:
+            with suppress(OSError), ballast.open("ab", buffering=0) as file:
+                while file.write(bytes(4096)):
+                    pass
+
+        def bring(progress: pulling.Progress | None = None) -> models.Installed:
+            if way == "hub":
+                return pulling.pull(disk / "models", "tiny", hub, progress)
+            return pulling.adopt(disk / "models", "tiny", tmp_path / "from", progress)
+
+        with pytest.raises(VoiceError) as caught:
+            bring(fill)
+        assert caught.value.code is Code.STORAGE_FULL and str(disk) in caught.value.message
+        assert list((disk / "models").iterdir()) == []
+        with pytest.raises(VoiceError) as caught:  # and now it is known beforehand
+            bring()
+        assert caught.value.code is Code.STORAGE_FULL and "MB" in caught.value.message
+        ballast.unlink()
+        assert verify(bring().directory) == []
 
 
 def test_two_pulls_of_one_model_do_not_meet(tmp_path: Path, hub: Hub) -> None:

@@ -3,9 +3,12 @@
 What is tested is the package's real loading and inference; not what a trained voice sounds like.
 """
 
+import asyncio
+import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +28,7 @@ from engines.tts.omnivoice_prompt import from_bytes
 from protocol.errors import Code, VoiceError
 from protocol.requests import Diffusion, Reference, Speak
 from protocol.traits import Gender, Manner, Traits
+from tests.alone import HUSH, Alone
 from tests.engines.hosting import hosting
 from tests.engines.sound import samples
 
@@ -47,13 +51,28 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Alone]:
+    """Whatever of the tests below ran, nobody wanted to go out for it."""
+    with Alone() as network:
+        yield network
+        assert network.attempts() == 0
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def host(checkpoint: Path) -> AsyncIterator[EngineHost]:
+async def host(checkpoint: Path, alone: Alone) -> AsyncIterator[EngineHost]:
     spec = find("omnivoice")
     assert spec is not None and spec.missing() == ("directory",)
     options = spec.with_options(directory=str(checkpoint), threads=1, together=2)
-    async with hosting(replace(options, optional=False), limits=PATIENT) as host:
-        yield host
+    with pytest.MonkeyPatch.context() as patch:
+        for name in HUSH:
+            patch.delenv(name, raising=False)
+        async with AsyncExitStack() as stack:
+            with alone.inside():
+                host = await stack.enter_async_context(
+                    hosting(replace(options, optional=False), limits=PATIENT)
+                )
+            yield host
 
 
 async def spoken(host: EngineHost, text: str = "Hello there.", voice: str = "en", **more: object) -> bytes:
@@ -139,3 +158,32 @@ async def test_a_directory_without_its_audio_tokenizer_is_refused(tmp_path: Path
     with pytest.raises(VoiceError) as raised:
         _loaded(ModuleType("omnivoice"), ModuleType("torch"), tmp_path, "cpu")
     assert raised.value.code is Code.NOT_INSTALLED and "audio_tokenizer" in raised.value.message
+
+
+async def test_a_damaged_checkpoint_is_said(checkpoint: Path, tmp_path: Path) -> None:
+    """One process for all: it loads the libraries once."""
+    harms: dict[str, Callable[[bytes], bytes]] = {
+        "model.safetensors": lambda content: content[: len(content) // 2],
+        "tokenizer.json": lambda content: content[: len(content) // 2],
+        "audio_tokenizer/model.safetensors": lambda content: b"\xff" * len(content),
+        "config.json": lambda content: content[: len(content) // 2],
+    }
+    for number, (name, harm) in enumerate(harms.items()):
+        shutil.copytree(checkpoint, tmp_path / str(number))
+        (tmp_path / str(number) / name).write_bytes(harm((checkpoint / name).read_bytes()))
+    script = (
+        "import sys\n"
+        "from engines.tts.omnivoice import factory\n"
+        "from protocol.errors import VoiceError\n"
+        "for directory in sys.argv[1:]:\n"
+        "    try:\n"
+        "        factory({'directory': directory})\n"
+        "    except VoiceError as error:\n"
+        "        print(error.code.value)\n"
+    )
+    places = [str(tmp_path / str(number)) for number in range(len(harms))]
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, *places, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    said = (await asyncio.wait_for(done.communicate(), 300))[0].decode().split()
+    assert said == ["engine_failed"] * 3 + ["not_installed"]
