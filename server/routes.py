@@ -44,6 +44,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 INTERNAL = VoiceError(Code.INTERNAL, "Something went wrong here.")
 _BODY_BYTES = 64 * 1024
+_LISTED = (Task.RECOGNIZE, Task.SYNTHESIZE, Task.SEPARATE, Task.TREAT)  # of ``GET /v1/models``
 _STATUS_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE}
 
 
@@ -188,7 +189,7 @@ class Routes:
         return JSONResponse(stt_ai.health_body() if gpu is None else _gpu_health(gpu))
 
     async def models(self, _request: Request) -> Response:
-        """C11's recognisers, and in the same document (X3) the list OpenAI's clients read.
+        """C11's recognisers, and in the same document (X3) the list OpenAI's clients read: voices, tools for sound too.
 
         Of each it says whether it is in memory (``loaded``), on its way, or loaded when somebody needs it
         (``on_demand``), what it holds there and how long loading it took; and what could be had by a command.
@@ -198,10 +199,11 @@ class Routes:
         offers = self._parts.fleet.offers
         for offer in sorted(offers, key=lambda offer: offer.capabilities.task):
             one = offer.capabilities
-            if one.task in (Task.RECOGNIZE, Task.SYNTHESIZE):
+            if one.task in _LISTED:
                 name = _model_id(one)
                 name = one.engine if name in rows else name
                 rows[name] = {"id": name, "object": "model", "created": 0, "owned_by": one.engine, **_cost(offer)}
+                rows[name] |= {"task": one.task.value} | ({"stems": one.stems} if one.stems else {})
                 if one.task is Task.RECOGNIZE and offer.live:
                     live.append((name, len(one.languages)))
         absent = await asyncio.to_thread(absent_models, self._parts.settings)

@@ -138,11 +138,11 @@ class Joint:
 
 
 async def listen(
-    take: Take, host: EngineHost, order: Mapping[str, object], tell: Tell, stretch_s: float = STRETCH_S
+    take: Take, host: EngineHost, order: Mapping[str, object], tell: Tell
 ) -> list[Mapping[str, object]]:
     """What a tool hears in each stretch of a recording; they do not overlap."""
     heard: list[Mapping[str, object]] = []
-    for start, count, _ in cuts(take.frames, take.rate, stretch_s, 0.0):
+    for start, count, _ in cuts(take.frames, take.rate, STRETCH_S, 0.0):
         pcm = await asyncio.to_thread(take.read, start, count)
         heard.append((await patiently(partial(host.treat, pcm, take.rate, take.channels, order))).facts)
         tell((start + count) / max(take.frames, 1))

@@ -5,21 +5,17 @@ recording. One stretch is in memory at a time, however long the recording.
 """
 
 import asyncio
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from batch.artifacts import MEDIA_TYPES
 from batch.pipelines.base import JobContext, Produced, ProducedFile, Tools
+from batch.pipelines.passes import Joint, cuts, side_thread
 from batch.pipelines.patience import patiently
-from engines.batch_lanes import BATCH_NICE
 from engines.encode_file import FileEncoder
 from engines.host import EngineHost
 from protocol.work import Separating
@@ -30,8 +26,6 @@ _FRAME = 2 * _CHANNELS  # bytes
 # Long enough to hold repeats of what is played, short enough for progress to move; a model says what it wants itself.
 STRETCH_S = 40.0
 OVERLAP_S = 2.0
-
-Samples = npt.NDArray[np.int16]
 
 
 async def run(work: Separating, context: JobContext, tools: Tools) -> Produced:
@@ -55,10 +49,9 @@ async def _separate(
     every = not {"vocals", "instrumental"} >= set(work.stems)
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:
-        # Encoding music takes as long as separating it: in a thread that gives way, like the engine.
-        thread = stack.enter_context(ThreadPoolExecutor(1, "encode", _give_way))
+        thread = stack.enter_context(side_thread())  # encoding music takes as long as separating it
         stems = {
-            stem: _Stem(
+            stem: Joint(
                 stack.enter_context(
                     FileEncoder(
                         context.directory / f"{stem}.{form}",
@@ -67,7 +60,10 @@ async def _separate(
                         channels=_CHANNELS,
                         bitrate=1000 * bitrate if bitrate and form == "mp3" else None,
                     )
-                ).write
+                ).write,
+                _CHANNELS,
+                round(OVERLAP_S * RATE),
+                round(OVERLAP_S * RATE),
             )
             for stem in work.stems
         }
@@ -83,16 +79,7 @@ async def _separate(
 
 def plan(frames: int, stretch_s: float = STRETCH_S) -> Iterator[tuple[int, int, bool]]:
     """The stretches of a recording: first frame, number of frames, whether it is the last. Neighbours overlap."""
-    longest, overlap = round(max(stretch_s, 2 * OVERLAP_S) * RATE), round(OVERLAP_S * RATE)
-    start = 0
-    while True:
-        # What would be left over is added to the last one rather than heard without its surroundings.
-        last = frames - start <= longest + longest // 2
-        count = frames - start if last else longest
-        yield start, count, last
-        if last:
-            return
-        start += longest - overlap
+    return cuts(frames, RATE, stretch_s, OVERLAP_S)
 
 
 def part_of(parts: Mapping[str, bytes], stem: str, stems: Sequence[str]) -> bytes:
@@ -109,31 +96,7 @@ def part_of(parts: Mapping[str, bytes], stem: str, stems: Sequence[str]) -> byte
     return bytes(np.clip(total, -32768, 32767).astype("<i2").tobytes())
 
 
-class _Stem:
-    """One stem's stretches, joined."""
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
-        self._held: Samples = np.zeros((0, _CHANNELS), np.int16)  # the end of the last stretch, to be faded out
-
-    def add(self, pcm: bytes, last: bool) -> None:
-        """The next stretch."""
-        samples = np.frombuffer(pcm, "<i2").reshape(-1, _CHANNELS)
-        fading = len(self._held)
-        share = (np.arange(fading, dtype=np.float32) + 0.5)[:, None] / np.float32(max(fading, 1))
-        faded = np.rint(self._held * (1 - share) + samples[:fading] * share).astype("<i2")
-        end = len(samples) - (0 if last else round(OVERLAP_S * RATE))
-        self._write(faded.tobytes())
-        self._write(samples[fading:end].tobytes())
-        self._held = samples[end:]
-
-
 def _read(path: Path, start: int, count: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start * _FRAME)
         return file.read(count * _FRAME)
-
-
-def _give_way() -> None:
-    if hasattr(os, "setpriority"):  # on Linux a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BATCH_NICE)

@@ -35,7 +35,7 @@ STRETCH_S, PATIENCE_S = 6.5, 120.0
 def not_nice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine should not make these tests wait; that such engines give way is for test_batch_lanes."""
     monkeypatch.setattr("engines.batch_lanes.BATCH_NICE", 0)
-    monkeypatch.setattr("batch.pipelines.separate.BATCH_NICE", 0)
+    monkeypatch.setattr("batch.pipelines.passes.BATCH_NICE", 0)
 
 
 @asynccontextmanager

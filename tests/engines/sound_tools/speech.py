@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.tts.espeak import Espeak, factory
 from engines.resample import resample_file
+from engines.tts.espeak import Espeak, factory
 from protocol.requests import Speak
 
 RATE = 16_000

@@ -14,7 +14,7 @@ TOOL = factory({})
 
 def enhanced(sound: Sound, rate: int = RATE, **order: object) -> Sound:
     asked = {"denoise": False, "clarity": False, "strength": 2, "reach": 0.0, **order}
-    return samples_of(TOOL.treat(pcm_of(sound[None]), rate, 1, asked).pcm, 1)[0]
+    return np.ravel(samples_of(TOOL.treat(pcm_of(sound[None]), rate, 1, asked).pcm, 1))
 
 
 def share_db(sound: Sound, rate: int, low: float, high: float) -> float:

@@ -29,7 +29,7 @@ def voice(sound: Sound) -> Timbre:
 
 def revoiced(sound: Sound, target: Timbre, semitones: float = 0.0, wider: float = 1.0) -> Sound:
     order = {"source": asdict(voice(sound)), "target": asdict(target), "semitones": semitones, "wider": wider}
-    return samples_of(TOOL.treat(pcm_of(sound[None]), RATE, 1, order).pcm, 1)[0]
+    return np.ravel(samples_of(TOOL.treat(pcm_of(sound[None]), RATE, 1, order).pcm, 1))
 
 
 def tone_apart(one: Timbre, other: Timbre) -> float:
