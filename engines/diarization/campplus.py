@@ -73,34 +73,37 @@ class Campplus:
     def close(self) -> None:
         """Nothing is held."""
 
-    @torch.inference_mode()
     def voices(self, pcm: bytes) -> tuple[bytes, bytes, bytes, bytes]:
         """``engines.base.Diarizer``."""
         windows, rest = divmod(len(pcm), 2 * WINDOW)
         if rest or not 0 < windows <= MOST_WINDOWS:
             raise VoiceError(Code.BAD_REQUEST, f"a diarizer hears 1 to {MOST_WINDOWS} whole windows at a time")
         samples = np.frombuffer(pcm, "<i2").reshape(windows, WINDOW).astype(np.float32) / np.float32(32768)
-        sound = torch.from_numpy(samples).to(self._device)
-        active: Floats = self._segment(sound).cpu().numpy()
+        with torch.inference_mode():
+            return pack_voices(self._heard(torch.from_numpy(samples).to(self._device)))
+
+    def _heard(self, sound: torch.Tensor) -> Voices:
+        active: Floats = np.clip(self._segment(sound).cpu().numpy(), 0.0, 1.0)
         pieces: list[tuple[int, int, int, int]] = []
         prints: list[Floats] = []
         heard: list[float] = []
         for window, likely in enumerate(active):
             speaks = likely >= _SPEAKS
-            rows = self._features(sound[window]) if speaks.any() else None
+            if not speaks.any():
+                continue
+            rows = self._features(sound[window])
             for voice, first, behind in _pieces(speaks):
                 chosen = _chosen(speaks, voice, first, behind)
-                enough = rows is not None and chosen.sum() * _ROW_S >= _LEAST_S
+                seconds = float(chosen.sum()) * _ROW_S
+                enough = seconds >= _LEAST_S
                 pieces.append((window, voice, first, behind))
-                heard.append(float(chosen.sum()) * _ROW_S if enough else 0.0)
+                heard.append(seconds if enough else 0.0)
                 prints.append(self._print(rows[torch.from_numpy(chosen)]).cpu().numpy() if enough else _NOTHING)
-        return pack_voices(
-            Voices(
-                np.clip(active, 0.0, 1.0),
-                np.array(pieces, np.int32).reshape(-1, 4),
-                np.array(prints, np.float32).reshape(-1, PRINT),
-                np.array(heard, np.float32),
-            )
+        return Voices(
+            active,
+            np.array(pieces, np.int32).reshape(-1, 4),
+            np.array(prints, np.float32).reshape(-1, PRINT),
+            np.array(heard, np.float32),
         )
 
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import pairwise
 from pathlib import Path
@@ -55,15 +56,15 @@ def synthetic(people: int, seconds: float, seed: int) -> Conversation:
     """Some of ``PEOPLE`` talk in turns of 1.5 to 5 s with pauses between them."""
     rng = random.Random(seed)
     cast = rng.sample(PEOPLE, people)
-    voices = [lambda who=who: _said(who, rng) for who in cast]
+    voices = [partial(_said, who, rng) for who in cast]
     return _conversation(f"{people} voices of espeak-ng", voices, seconds, rng)
 
 
 def mixed(pieces: Sequence[Sequence[Audio]], seconds: float, seed: int, voices: int = 0) -> Conversation:
     """People talk in turns, of each of whom there are pieces of speech, used in any order; and voices of ``PEOPLE``."""
     rng = random.Random(seed)
-    cast: list[Speaks] = [lambda who=who: rng.choice(who) for who in pieces]
-    cast += [lambda who=who: _said(who, rng) for who in rng.sample(PEOPLE, voices)]
+    cast: list[Speaks] = [partial(rng.choice, who) for who in pieces]
+    cast += [partial(_said, who, rng) for who in rng.sample(PEOPLE, voices)]
     return _conversation(f"{len(pieces)} people and {voices} voices", cast, seconds, rng)
 
 
@@ -92,7 +93,7 @@ def read(sound: Path, turns: Path) -> Conversation:
 
 def alone(conversation: Conversation) -> dict[str, list[Audio]]:
     """By speaker: what they say alone, in pieces as long as a turn."""
-    samples = np.frombuffer(conversation.pcm, "<i2").astype(np.float32) / 32768
+    samples: Audio = np.frombuffer(conversation.pcm, "<i2").astype(np.float32) / np.float32(32768)
     edges = sorted({0.0, *(edge for turn in conversation.turns for edge in (turn.start, turn.end))})
     pieces: dict[str, list[Audio]] = {}
     for at, end in pairwise(edges):
@@ -106,15 +107,14 @@ def alone(conversation: Conversation) -> dict[str, list[Audio]]:
 
 
 def _conversation(name: str, cast: Sequence[Speaks], seconds: float, rng: random.Random) -> Conversation:
-    parts: list[Audio] = []
-    turns: list[Turn] = []
     at, last = 0.5, -1
-    parts.append(np.zeros(round(at * RATE), np.float32))
+    parts: list[Audio] = [np.zeros(round(at * RATE), np.float32)]
+    turns: list[Turn] = []
     while at < seconds or len({turn.speaker for turn in turns}) < len(cast):
         who = rng.choice([one for one in range(len(cast)) if one != last])
         sound, pause = cast[who](), round(rng.uniform(*_GAP_S) * RATE)
         turns.append(Turn(at, at + len(sound) / RATE, who))
-        parts += [sound / max(float(np.abs(sound).max()), 1e-3) * 0.5, np.zeros(pause, np.float32)]
+        parts += [sound * np.float32(0.5 / max(float(np.abs(sound).max()), 1e-3)), np.zeros(pause, np.float32)]
         at, last = at + (len(sound) + pause) / RATE, who
     whole = np.concatenate(parts)
     whole = whole + np.random.default_rng(rng.randrange(1 << 30)).normal(0, 0.001, len(whole)).astype(np.float32)

@@ -72,7 +72,7 @@ def _active(turns: Sequence[Turn], moments: int) -> npt.NDArray[np.bool_]:
 def _most_agreement(common: npt.NDArray[np.int_]) -> int:
     """The most that can be had by matching rows to columns one to one; columns beyond the 12 fullest are left out."""
     columns = np.argsort(-common.sum(axis=0), kind="stable")[:12]
-    table = common[:, columns].tolist()
+    table: list[list[int]] = common[:, columns].tolist()
 
     @cache
     def most(row: int, taken: int) -> int:

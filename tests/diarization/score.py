@@ -23,7 +23,7 @@ _MIXES = 4  # of each kind
 
 def real(directory: Path) -> list[Conversation]:
     """The recordings of people that have turns."""
-    found = []
+    found: list[Conversation] = []
     for sound in sorted(directory.rglob("*.wav")):
         for turns in sorted(directory.rglob("*.rttm")):
             talk = read(sound, turns)
