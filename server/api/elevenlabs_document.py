@@ -1,7 +1,7 @@
 """The two lists for ElevenLabs' clients, as an OpenAPI document tells of them."""
 
 from protocol.dialects.elevenlabs import ERRORS, KEY_HEADER
-from server.api.operations import JSON, Answer, Api, Operation, Parameter
+from server.api.operations import JSON, Answer, Api, Operation, Parameter, Schema
 
 _TEXT = {"type": "string"}
 _DETAIL = {"type": "object", "required": ["status", "message"], "properties": {"status": _TEXT, "message": _TEXT}}
@@ -24,7 +24,7 @@ _MEANINGS = {
 _KEY = Parameter(KEY_HEADER, "header", "Any API key of this server's; by it these clients are known.", required=True)
 
 
-def _list(path: str, name: str, summary: str, schema: dict[str, object]) -> Operation:
+def _list(path: str, name: str, summary: str, schema: Schema) -> Operation:
     answers = (Answer("All of them.", {JSON: schema}),)
     return Operation("GET", path, name, summary, answers, (401, 429, 500), parameters=(_KEY,), secured=False)
 

@@ -27,8 +27,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A server that does no jobs, recognises US English only, and takes small files."""
-    with serving.serve(tmp_path_factory.mktemp("idle"), workers="0", whisper_model="") as running:
+    """A server that does no jobs, recognises US English only, takes small files, and has a host name for each API."""
+    data, hosts = tmp_path_factory.mktemp("idle"), ",".join(f"{name}.test={name}" for name in "abcde")
+    with serving.serve(data, workers="0", whisper_model="", hosts=hosts) as running:
 
         async def shrink(accounts: Accounts) -> None:
             small = {"audio_mb": 1, "audio_s": 2, "srt_cues": 1}

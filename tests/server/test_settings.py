@@ -44,6 +44,24 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().trusted_proxies == ("10.0.0.1", "10.0.0.2")
 
 
+def test_hosts_are_bound_to_apis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VOXLINE_HOSTS", "API.stt.ai.=c, api.tts.ai = d,[::1]=e")
+    assert load_settings().bound_hosts == {"api.stt.ai": "c", "api.tts.ai": "d", "[::1]": "e"}
+    monkeypatch.delenv("VOXLINE_HOSTS")
+    (tmp_path / "voxline.toml").write_text('hosts = ["api.stt.ai=c"]\n')
+    assert load_settings(data=tmp_path).bound_hosts == {"api.stt.ai": "c"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["api.stt.ai", "api.stt.ai=z", "=c", "https://api.stt.ai=c", "api.stt.ai:80=c", "a b=c", "x=c,x=d", "x=cd"],
+)
+def test_what_binds_no_host_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("VOXLINE_HOSTS", value)
+    with pytest.raises(SettingsError, match="VOXLINE_HOSTS"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "x"), ("PORT", "70000"), ("LOG_FORMAT", "xml"), ("IDLE_TIMEOUT", "0"), ("WHISPER_MODEL", "/no/such")],
