@@ -11,8 +11,11 @@ from pathlib import Path
 
 from loadtest import batch as long_jobs
 from loadtest import floor
+from loadtest.conversations import call as call_in
+from loadtest.conversations import conversation, felt, health, spread, with_model
 from loadtest.idle import idle
-from loadtest.listeners import Heard, finalize_round_trips, listen, listen_bytes
+from loadtest.listeners import Heard, finalize_round_trips, listen_bytes
+from loadtest.models import models, sizes
 from loadtest.recordings import CHECKPOINT, RATE, Recording, record, recordings
 from loadtest.report import Report
 from loadtest.separation import separation
@@ -22,21 +25,9 @@ from loadtest.subject import Subject, running
 from loadtest.swarm import swarm
 
 
-def spread(stem: str, values: list[float]) -> dict[str, float]:
-    """Median, 95th percentile and worst of some seconds, named for a report."""
-    summary = Summary.of(values)
-    return {f"{stem}_p50_s": summary.p50, f"{stem}_p95_s": summary.p95, f"{stem}_worst_s": summary.worst}
-
-
 async def _round_trips(job: tuple[str, str, int, float]) -> Heard:
     url, key, rounds, delay = job
     return await finalize_round_trips(url, key, rounds=rounds, started=delay)
-
-
-async def _listen(job: tuple[str, str, Recording, dict[str, object], float, bool]) -> Heard:
-    url, key, recording, config, delay, stop = job
-    await asyncio.sleep(delay)
-    return await listen(url, key, recording, config=config, stop_after_speech=stop)
 
 
 async def _speak(job: tuple[str, str, int]) -> Spoken:
@@ -52,18 +43,11 @@ def overhead(report: Report, *, streams: tuple[int, ...] = (1, 100), rounds: int
             heard = swarm(_round_trips, jobs, per_process=50)
             times = [value for one in heard for value in one.final]
             limit = 0.005 if count == 1 else 0.025
-            figures = spread("final", times) | _health(heard)
+            figures = spread("final", times) | health(heard)
             met = bool(times) and figures["final_p95_s"] <= limit and not figures["errors"]
             report.add(
                 Row("overhead of the server (null engine)", count, figures, f"p95 <= {limit * 1000:.0f} ms", met)
             )
-
-
-def _health(heard: list[Heard]) -> dict[str, float]:
-    return {
-        "errors": float(sum(len(one.errors) for one in heard)),
-        "caller_late_worst_s": max((one.late for one in heard), default=0.0),
-    }
 
 
 def frames(report: Report, *, streams: int = 100, seconds: float = 20.0) -> None:
@@ -90,7 +74,7 @@ def frames(report: Report, *, streams: int = 100, seconds: float = 20.0) -> None
             "frame_us": used / count * 1e6,
             "streams_a_core": streams * seconds / used,
             "took_s": lasted,
-        } | _health(heard)
+        } | health(heard)
         met = figures["streams_a_core"] >= 250 and not figures["errors"]
         report.add(Row(f"20 ms frames, {name}, VAD off", streams, figures, ">= 250 streams a core", met))
 
@@ -114,7 +98,7 @@ def vad(report: Report, *, streams: tuple[int, ...] = (16, 32), seconds: float =
                     (f"{subject.ws}/v1/stream", subject.key, recording, config, index * 0.011, False)
                     for index in range(count)
                 ]
-                swarm(_listen, jobs, per_process=32)
+                swarm(call_in, jobs, per_process=32)
                 costs[name] = (subject.cpu() - cpu) / (count * seconds) * 100
         figures = {
             "speech_pct": costs["speech"] - costs["silence"],
@@ -148,10 +132,10 @@ def endpoint(
     report: Report, *, model: Path = CHECKPOINT, streams: tuple[int, ...] = (1, 4), silence_ms: int = 500
 ) -> None:
     """End of speech to final by voice activity, with the real recogniser and partials on."""
-    with running(environment=_with(model)) as subject:
+    with running(environment=with_model(model)) as subject:
         for count in streams:
-            heard = _conversation(subject, count, {"vad": {"min_silence_ms": silence_ms}}, stop=False)
-            figures = _felt(heard, subject)
+            heard = conversation(subject, count, {"vad": {"min_silence_ms": silence_ms}}, stop=False)
+            figures = felt(heard, subject)
             limit = silence_ms / 1000 + 0.05
             met = figures["final_p95_s"] <= limit and not figures["errors"]
             report.add(Row("speech to final at the endpoint", count, figures, f"p95 <= {limit * 1000:.0f} ms", met))
@@ -163,13 +147,13 @@ def capacity(
 ) -> None:
     """The most continuous streams whose finals stay within the objective; doubles the step, then halves it."""
     good, bad, step = 0, most + 1, 4
-    with running(environment=_with(model)) as subject:
+    with running(environment=with_model(model)) as subject:
         while bad - good > 1 and step:
             count = min(good + step, bad - 1)
-            heard = _conversation(
+            heard = conversation(
                 subject, count, {"interim_results": partials, "vad": {"min_silence_ms": 400}}, stop=False
             )
-            figures = _felt(heard, subject)
+            figures = felt(heard, subject)
             met = figures["final_p95_s"] <= objective_s and not figures["errors"]
             name = "capacity, with partials" if partials else "capacity, finals only"
             report.add(Row(name, count, figures, f"p95 <= {objective_s:.1f} s", met))
@@ -177,33 +161,6 @@ def capacity(
             step = step * 2 if met and bad > most else max(1, (bad - good) // 2)
             if count == most and met:
                 break
-
-
-def _with(model: Path) -> dict[str, str]:
-    return {"VOXLINE_WHISPER_MODEL": str(model)}
-
-
-def _conversation(subject: Subject, count: int, config: dict[str, object], *, stop: bool) -> list[Heard]:
-    made = recordings(min(count, 8))
-    jobs = [
-        (f"{subject.ws}/v1/stream", subject.key, made[index % len(made)], config, 3.0 * index / count, stop)
-        for index in range(count)
-    ]
-    return swarm(_listen, jobs, per_process=25)
-
-
-def _felt(heard: list[Heard], subject: Subject) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    figures |= spread("final", [value for one in heard for value in one.final])
-    figures |= spread("first_partial", [value for one in heard for value in one.first_partial])
-    figures |= spread("partial_gap", [value for one in heard for value in one.partial_gap])
-    wanted = [text for one in heard for text in one.wanted]
-    got = [text for one in heard for text in one.texts]
-    figures["utterances"] = float(len(got))
-    figures["missing"] = float(len(wanted) - len(got))
-    figures["server_mib"] = subject.rss() / 2**20
-    figures["loop_lag_p99_s"] = subject.loop_lag()
-    return figures | _health(heard)
 
 
 def speech(report: Report) -> None:
@@ -313,7 +270,7 @@ def batch(report: Report, *, model: Path = CHECKPOINT, streams: int = 4) -> None
         "a 20-minute song separated": long_jobs.separating(long_jobs.song_file()),
         "a text of 40,000 characters spoken": long_jobs.speaking(),
     }
-    with running(environment=_with(model)) as subject:
+    with running(environment=with_model(model)) as subject:
         _live(subject, streams)  # warm
         for name, submit in jobs.items():
             alone = [_live(subject, streams) for _ in range(3)]
@@ -335,7 +292,7 @@ class _Live:
 
 def _live(subject: Subject, streams: int) -> _Live:
     """One round of callers who speak, then of one who listens."""
-    heard = _conversation(subject, streams, {"vad": {"min_silence_ms": 400}}, stop=False)
+    heard = conversation(subject, streams, {"vad": {"min_silence_ms": 400}}, stop=False)
     spoken = asyncio.run(_alone(f"{subject.ws}/v1/stream/tts", subject.key))
     errors = len(spoken.errors) + sum(len(one.errors) for one in heard)
     finals = [value for one in heard for value in one.final]
@@ -375,4 +332,6 @@ SCENARIOS: dict[str, Callable[..., None]] = {
     "churn": churn,
     "batch": batch,
     "separation": separation,
+    "models": models,
+    "sizes": sizes,
 }

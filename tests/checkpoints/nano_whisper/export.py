@@ -32,15 +32,25 @@ def export(state: Path, output: Path) -> None:
     directory = output / "transformers"
     shutil.rmtree(directory, ignore_errors=True)
     _build(state, tokens).half().save_pretrained(directory)
-    _generation_config(tokens).save_pretrained(directory)
     (directory / "model.safetensors").chmod(0o644)
     config = json.loads((directory / "config.json").read_text())
     (directory / "config.json").write_text(json.dumps({**config, "dtype": "float32"}, indent=2, sort_keys=True) + "\n")
+    write_beside(tokens, directory)
+    convert(directory, output / "model")
+
+
+def write_beside(tokens: Tokens, directory: Path) -> None:
+    """What belongs to a transformers directory beside its weights."""
+    _generation_config(tokens).save_pretrained(directory)
     _write_tokenizer(tokens, directory)
     _write(directory / "preprocessor_config.json", _PREPROCESSOR)
+
+
+def convert(directory: Path, output: Path) -> None:
+    """A transformers directory as one of CTranslate2's, int8."""
     copied = ["tokenizer.json", "preprocessor_config.json"]
     converter = TransformersConverter(str(directory), copy_files=copied, load_as_float16=False)
-    converter.convert(str(output / "model"), quantization="int8", force=True)
+    converter.convert(str(output), quantization="int8", force=True)
 
 
 def _build(state: Path, tokens: Tokens) -> WhisperForConditionalGeneration:
