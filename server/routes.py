@@ -27,6 +27,7 @@ from engines.fleet import Fleet
 from engines.offers import Offer
 from engines.voices import engine_voices
 from protocol.dialects import stt_ai
+from protocol.dialects.tts_ai.lists import PREVIEW
 from protocol.errors import Code, VoiceError
 from protocol.fields import parse_object
 from server.api.exchange import ClientGone
@@ -219,7 +220,8 @@ class Routes:
         """D20's list: every voice that an engine here speaks; filters ``model``, ``language`` and ``gender``."""
         engines = {one.engine for one in self._engines(Task.SYNTHESIZE)}
         every = chain(self._parts.catalogue.all(), engine_voices(self._parts.fleet))
-        rows = [_voice_row(voice) for voice in every if voice.engine in engines]
+        base = self._parts.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+        rows = [_voice_row(voice, base) for voice in every if voice.engine in engines]
         for name in ("model", "language", "gender"):
             wanted = request.query_params.get(name)
             rows = [row for row in rows if wanted in (None, "", row[name])]
@@ -261,10 +263,11 @@ def _gpu_health(gpu: Gpu) -> dict[str, object]:
     return stt_ai.health_body(gpu_name=gpu.name, gpu_memory_mb=gpu.memory_mb)
 
 
-def _voice_row(voice: VoiceEntry) -> dict[str, Any]:
-    row = {"id": voice.code, "name": voice.name, "model": voice.engine, "language": voice.language}
-    more = {"locale": voice.locale, "gender": voice.gender, "age": voice.age, "preview_url": None}
-    return {**row, **more, "sample_rates": list(voice.rates)}
+def _voice_row(voice: VoiceEntry, base: str) -> dict[str, Any]:
+    model = voice.family if voice.family == "kokoro" else voice.engine  # whose name it is, as ``/v1/voices/`` has it
+    row = {"id": voice.code, "name": voice.name, "model": model, "language": voice.language}
+    more = {"locale": voice.locale, "gender": voice.gender, "age": voice.age}
+    return {**row, **more, "preview_url": f"{base}{PREVIEW}{voice.code}.mp3", "sample_rates": list(voice.rates)}
 
 
 def _expires_in(body: str, default: int) -> int:

@@ -68,7 +68,7 @@ def test_health(live: Subject) -> None:
     assert [get(live, path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
 
 
-@pytest.mark.parametrize("path", ["/v1/models/", "/v1/languages/", "/v1/stream/", "/v1/nothing", "/nothing"])
+@pytest.mark.parametrize("path", ["/v1/model/", "/v1/languages/", "/v1/stream/", "/v1/nothing", "/nothing"])
 def test_what_is_not_there_is_never_a_redirect(live: Subject, path: str) -> None:
     """X2, X3, X11: 404 with D22's body where D's paths are (those that end with a slash), else with C21's."""
     answer = get(live, path)

@@ -197,6 +197,10 @@ def test_voices(client: httpx.Client) -> None:
     assert len(listed(model="piper")) == len(every), "a tier speaks with every voice"
     assert listed(model="nothing") == []
     assert client.get("/v1/voices/", params={"gender": "robot"}).json()["error"]["field"] == "gender"
+    unslashed = client.get("/v1/voices", params={"model": "kokoro"}).json()  # X4
+    assert unslashed["total"] == 54 and {row["preview_url"] for row in unslashed["voices"]} == {
+        row["preview_url"] for row in listed(model="kokoro")
+    }
 
 
 def test_previews(api: Api, client: httpx.Client) -> None:
