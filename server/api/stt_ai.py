@@ -4,11 +4,12 @@ A recording of any length is waited for. A client that leaves meanwhile takes no
 transcript is in the account (C22).
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from accounts.names import clean_name
@@ -22,7 +23,6 @@ from protocol.dialects.stt_ai import transcripts
 from protocol.dialects.stt_ai.forms import DOCUMENTED_MODELS, REFERENCE_S, CloneForm, EnhanceForm, TranscribeForm
 from protocol.errors import Code, VoiceError
 from protocol.pricing import credits_text
-from protocol.subtitles import SubtitleFormat
 from protocol.work import Outcome, Work
 from server.api.exchange import Asked, Exchange, cap
 from server.api.files import Files
@@ -40,6 +40,7 @@ _REFERENCE_MB = 50
 _MOST_REFERENCE_S = 600.0  # read to be told how long it is
 _NAME_CHARACTERS = 200
 _TEXTS = {
+    "json": "application/json",
     "txt": "text/plain; charset=utf-8",
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
@@ -88,11 +89,9 @@ class SttAi:
                 )
                 job = await self._service.submit(caller, order)
         job = await self._finished(request, job)
-        outcome, headers = job.outcome or Outcome(), _headers(job)
-        if form.response_format == "json":
-            return JSONResponse(transcripts.transcript(outcome), headers=headers)
-        text = transcripts.render(outcome, SubtitleFormat(form.response_format))
-        return Response(text, headers=headers, media_type=_TEXTS[form.response_format])
+        # In a thread: a day's recording has a hundred thousand words, and others speak meanwhile.
+        text = await asyncio.to_thread(transcripts.written_as, form.response_format, job.outcome or Outcome())
+        return Response(text, headers=_headers(job), media_type=_TEXTS[form.response_format])
 
     async def _enhance(self, request: Request) -> Response:
         """C16."""

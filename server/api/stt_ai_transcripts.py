@@ -22,9 +22,7 @@ from protocol.checking import check, read_form
 from protocol.dialects.stt_ai import account, transcripts
 from protocol.dialects.stt_ai import texts as wire
 from protocol.errors import Code, VoiceError
-from protocol.fields import to_json
 from protocol.languages import language_name
-from protocol.subtitles import SubtitleFormat
 from protocol.work import Outcome, Transcribing
 from server.api.conversations import Conversations
 from server.api.exchange import Exchange, while_there
@@ -71,7 +69,7 @@ class SttAiTranscripts:
         self._public_url = public_url.rstrip("/")
         self._new_id = new_id
         self._conversations = Conversations()
-        self._laying_out = asyncio.Lock()  # one at a time: the threads that wait would be missed elsewhere
+        self._writing = asyncio.Lock()  # one at a time: the threads that wait would be missed elsewhere
 
     def routes(self) -> list[BaseRoute]:
         """With a slash at the end as the document has it, and without; by the document's path and under the prefix."""
@@ -124,13 +122,8 @@ class SttAiTranscripts:
             raise VoiceError(Code.BAD_REQUEST, f"{what}.", field="format", allowed=allowed)
         job = await self._job(caller, request)
         outcome = _completed(job)
-        if form == "json":
-            made = to_json(transcripts.transcript(outcome)).encode()
-        elif form in _PAPERS:
-            async with self._laying_out:
-                made = await asyncio.to_thread(_PAPERS[form], _paper(job, outcome))
-        else:
-            made = transcripts.render(outcome, SubtitleFormat(form)).encode()
+        async with self._writing:
+            made = await asyncio.to_thread(_file, form, job, outcome)
         name = quote(f"{PurePath(_title(job)).stem or 'transcript'}.{form}", safe="")
         saved = f"attachment; filename=\"transcript.{form}\"; filename*=UTF-8''{name}"
         return Response(made, headers={"Content-Disposition": saved}, media_type=MEDIA_TYPES[form])
@@ -218,20 +211,31 @@ def _title(job: Job) -> str:
     return str(job.details.get("filename", "")) or "Transcript"
 
 
+def _file(form: str, job: Job, outcome: Outcome) -> bytes:
+    if form in _PAPERS:
+        return _PAPERS[form](_paper(job, outcome))
+    return transcripts.written_as(form, outcome).encode()
+
+
 def _paper(job: Job, outcome: Outcome) -> Paper:
-    facts = [clock(outcome.seconds), transcripts.written(job.created_at)[:10]]
+    facts = [clock(outcome.seconds), transcripts.moment(job.created_at)[:10]]
     facts += [language_name(outcome.language)] if outcome.language else []
     lines = [
         Line(
             one.start,
             one.end,
-            one.text,
+            " ".join("".join(filter(_fit, one.text)).split()),
             "" if one.speaker is None else transcripts.speaker_name(one.speaker),
             one.confidence,
         )
         for one in outcome.segments
     ]
     return Paper(_title(job), facts, lines)
+
+
+def _fit(mark: str) -> bool:
+    """What a document can hold: XML knows no control characters."""
+    return mark.isprintable() or mark.isspace()
 
 
 def _unknown() -> VoiceError:

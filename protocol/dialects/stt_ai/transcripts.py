@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from protocol import subtitles
 from protocol.dialects.stt_ai.fields import Day, Fields, Language
 from protocol.events import Word
+from protocol.fields import to_json
 from protocol.job_view import JobView, State
 from protocol.subtitles import SubtitleFormat
 from protocol.work import Outcome
@@ -143,6 +144,11 @@ def render(outcome: Outcome, form: SubtitleFormat) -> str:
     return subtitles.render(subtitles.Transcript(parts, outcome.language, outcome.seconds), form)
 
 
+def written_as(form: str, outcome: Outcome) -> str:
+    """The transcript as json (C6), txt, srt or vtt."""
+    return to_json(transcript(outcome)) if form == "json" else render(outcome, SubtitleFormat(form))
+
+
 def row(job: JobView, *, finished_at: float | None) -> Body:
     """A transcript in the list."""
     return TranscriptRow(**_row(job, finished_at)).model_dump()
@@ -167,8 +173,8 @@ def _row(job: JobView, finished_at: float | None) -> Body:
         "engine": outcome.engine,
         "credits_used": job.credits,
         "error": job.error,
-        "created_at": written(job.created_at),
-        "completed_at": None if finished_at is None else written(finished_at),
+        "created_at": moment(job.created_at),
+        "completed_at": None if finished_at is None else moment(finished_at),
     }
 
 
@@ -183,6 +189,6 @@ def _segment(one: Heard) -> Body:
     return shown
 
 
-def written(at: float) -> str:
+def moment(at: float) -> str:
     """A moment as JSON has it: ISO 8601 in UTC."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

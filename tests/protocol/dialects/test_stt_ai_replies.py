@@ -1,5 +1,6 @@
 """What seed C's API answers."""
 
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,11 @@ def test_a_transcript_without_speakers() -> None:
 def test_speakers_are_named_where_there_are_several(form: SubtitleFormat, named: str) -> None:
     assert named in transcripts.render(HEARD, form)
     assert "Speaker" not in transcripts.render(HEARD.model_copy(update={"speakers": 1}), form)
+
+
+def test_what_is_written() -> None:
+    assert json.loads(transcripts.written_as("json", HEARD)) == transcripts.transcript(HEARD)
+    assert transcripts.written_as("srt", HEARD) == transcripts.render(HEARD, SubtitleFormat.SRT)
 
 
 def test_rows_and_details() -> None:
