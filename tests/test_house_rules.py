@@ -21,6 +21,7 @@ ALLOWED = {
 # The only third-party library the pure package may use.
 PURE = {"pydantic"}
 MAX_MODULE_LINES = 400
+MAX_DIALECT_LINES = 260  # what somebody who adds a dialect has to read of another
 MAX_FUNCTION_LINES = 60
 MAX_PUBLIC_METHODS = 12
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
@@ -70,6 +71,12 @@ def test_a_dialect_knows_no_other_dialect(path: Path) -> None:
     for name in imported(tree(path)):
         foreign = name.startswith("protocol.dialects.") and not name.startswith(f"{own}.")
         assert not foreign, f"{place(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if "dialects" in p.parts], ids=place)
+def test_a_dialect_is_thin(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= MAX_DIALECT_LINES, f"{place(path)} has {lines} lines"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)

@@ -1,6 +1,7 @@
 """What the routes of an API over the queue share: the caller, the form, the wait, and the file that came of it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ _NO_LIMIT_MIB = 4096  # what "no limit" means to the disk
 _TEXT_BYTES = 512 * 1024  # of all fields: 50,000 characters of the largest plan and what goes with them
 
 T = TypeVar("T")
+_PREFIX = re.compile(r"^/(?!api/|v\d+/)[a-z]+(?=/)")
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -107,8 +110,7 @@ def cap(mib: int, video_mib: int | None = None) -> FileCap:
 
 def _own_path(request: Request) -> str:
     """The path without an API's prefix, so that a request is the same by both addresses."""
-    path = request.url.path
-    return path[2:] if path.startswith(("/a/", "/b/", "/c/", "/d/")) else path
+    return _PREFIX.sub("", request.url.path)
 
 
 async def _leave(request: Request) -> None:

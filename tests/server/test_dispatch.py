@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from protocol.route import PEEK_BYTES
 from server.dialects import claims
-from server.dispatch import Dispatcher
+from server.dispatch import Dispatcher, enter
 from server.envelopes import error_response
 from stream.socket import Message, Receive, Scope, Send
 
@@ -96,6 +96,20 @@ async def test_a_host_is_as_good_as_a_prefix(
     """The escape hatch: nothing is sniffed, and a prefix wins."""
     answer = await http.request(method, path, headers={**JSON, "host": host}, json=CALL if method == "POST" else None)
     assert answer.json()["at"] == where
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "where"),
+    [
+        ("/v1/stream", "api.stt.ai", "/c/v1/stream"),
+        ("/c/v1/stream", "api.tts.ai", "/c/v1/stream"),
+        ("/v1/stream", "api.tts.ai", "/d/v1/stream"),
+        ("/v1/stream/tts", "elsewhere", "/v1/stream/tts"),
+    ],
+)
+def test_streams_follow_the_host(path: str, host: str, where: str) -> None:
+    connection: Scope = {"type": "websocket", "path": path, "headers": [(b"host", host.encode())]}
+    assert enter(connection, claims(HOSTS)) == connection["path"] == where
 
 
 async def test_elevenlabs_clients_are_known_by_their_header(http: httpx.AsyncClient) -> None:
