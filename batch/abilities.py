@@ -3,6 +3,7 @@
 from accounts.voices import SavedVoices
 from engines.base import Capabilities, Task
 from engines.catalogue import Catalogue
+from engines.encode_file import check_file
 from engines.fleet import Fleet
 from engines.voices import engine_voices, iso
 from protocol.errors import Code, VoiceError
@@ -10,6 +11,7 @@ from protocol.languages import language_name
 from protocol.work import (
     Analyzing,
     AnyVoice,
+    Converting,
     Conversing,
     Deechoing,
     Dubbing,
@@ -45,6 +47,8 @@ class Abilities:
             self._fleet.separator(work.stems)
         elif isinstance(work, Enhancing | Deechoing | Analyzing | Revoicing):
             self._fleet.sound_tool(work.kind)
+        elif isinstance(work, Converting) and work.sample_rate:
+            check_file(work.format, work.sample_rate, 1000 * work.bitrate if work.bitrate else None)
         if isinstance(work, Interpreting) or (isinstance(work, Conversing) and not work.text):
             self.recognizer(*((work.language, work.engine) if isinstance(work, Interpreting) else ("auto", "auto")))
         if isinstance(work, Speaking | Dubbing | Revoicing | Interpreting | Conversing):

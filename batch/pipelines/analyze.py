@@ -35,7 +35,7 @@ def judged(heard: Sequence[Mapping[str, object]]) -> tuple[Music, str]:
         raise VoiceError(Code.BAD_REQUEST, "file must hold music: there is nothing to hear in it.", field="file")
     onsets, low = (np.concatenate([_numbers(facts, name) for facts in heard]) for name in ("onsets", "low"))
     key, scale, alike = key_of(chroma)
-    bpm = tempo_of(onsets)
+    bpm = tempo_of(onsets, low)
     beats = meter_of(onsets, low, bpm)
     doubts = []
     if alike < _UNSURE:

@@ -12,6 +12,7 @@ _BANDS = 32
 _LOW_HZ = 180.0  # below is what the kick and the bass do
 _SLOWEST, _FASTEST, _USUAL, _SPREAD = 50.0, 220.0, 120.0, 1.0  # beats a minute; octaves
 _MULTIPLES = 4
+_LOW_WEIGHT = 0.7
 _METERS = (4, 3, 5, 7)  # beats in a bar; the first is what music is in unless it says otherwise
 _SURE = 0.08  # how much more like itself another meter has to be
 
@@ -33,9 +34,9 @@ def onsets_of(sound: Sound) -> tuple[Levels, Levels]:
     return rising.mean(axis=1), rising[:, :low].mean(axis=1)
 
 
-def tempo_of(onsets: Levels) -> float:
-    """Beats a minute; 0 where nothing repeats."""
-    curve = _sharpened(onsets)
+def tempo_of(onsets: Levels, low: Levels) -> float:
+    """Beats a minute; 0 where nothing repeats. What is low counts more: it keeps the beat, what is high divides it."""
+    curve = _sharpened(onsets + _LOW_WEIGHT * low)
     alike = _autocorrelation(curve)
     slowest, fastest = 60 * FRAMES / _SLOWEST, 60 * FRAMES / _FASTEST
     if len(alike) < _MULTIPLES * slowest or alike[0] <= 1e-12:

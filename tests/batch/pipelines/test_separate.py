@@ -23,8 +23,9 @@ from batch.pipelines.separate import OVERLAP_S, RATE, STRETCH_S, plan
 from engines import registry
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
-from protocol.work import Delivery, Separating
+from protocol.work import STEMS, Delivery, Separating
 from tests import engines_scripted as scripted
+from tests.batch.pipelines.parts import separator
 from tests.batch.pipelines.studio import Studio, opened
 from tests.engines.hosting import until
 from tests.engines.separation.mixes import sdr, song
@@ -111,6 +112,28 @@ async def test_only_the_stems_that_were_asked_for_as_mp3(tmp_path: Path) -> None
         info = soundfile.info(file.path)
         assert (info.channels, info.samplerate) == (2, RATE)
         assert file.path.stat().st_size * 8 / 20.0 == pytest.approx(192_000, rel=0.02)
+
+
+@pytest.mark.parametrize("count", [4, 5, 6])
+async def test_as_many_stems_as_were_asked_for_add_up(tmp_path: Path, count: int) -> None:
+    """D14: what is not asked for is in "other"."""
+    stems = STEMS[count]
+    async with studio(tmp_path, separator("drums", "bass", "other", "vocals", "guitar", "piano")) as it:
+        pcm = noise(0.5)
+        parts = read(await separated(it, upload(it, pcm), stems=stems, delivery=WAV))
+        assert tuple(parts) == stems
+        mix = np.frombuffer(pcm, "<i2").reshape(-1, 2)
+        assert np.array_equal(np.sum(list(parts.values()), axis=0), mix)
+        assert np.array_equal(parts["drums"], mix // 3)
+
+
+@pytest.mark.parametrize(("count", "install"), [(4, "htdemucs"), (6, "htdemucs_6s")])
+async def test_stems_that_nothing_here_knows_are_named_with_what_does(tmp_path: Path, count: int, install: str) -> None:
+    async with studio(tmp_path, HALVES) as it:
+        with pytest.raises(VoiceError) as caught:
+            await separated(it, upload(it, noise(0.1)), stems=STEMS[count])
+    assert caught.value.code is Code.NOT_INSTALLED
+    assert caught.value.facts["install"] == f"voxline models pull {install}"
 
 
 async def test_a_song_becomes_its_voice_and_its_music(tmp_path: Path) -> None:
