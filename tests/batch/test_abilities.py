@@ -12,10 +12,15 @@ from engines.catalogue import Catalogue
 from engines.fleet import Fleet
 from protocol.errors import Code, VoiceError
 from protocol.work import (
+    Analyzing,
     AnyVoice,
+    Converting,
     Cue,
+    Deechoing,
     Dubbing,
+    Enhancing,
     Line,
+    Revoicing,
     Separating,
     Speaking,
     Style,
@@ -56,8 +61,12 @@ class Able:
             raise VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language")
         return WHISPER
 
-    def separator(self) -> None:
+    def separator(self, stems: Sequence[str] = ()) -> None:
         raise VoiceError(Code.NOT_INSTALLED, "no separator", install="pip install demucs")
+
+    def sound_tool(self, name: str) -> None:
+        if name != "revoice":
+            raise VoiceError(Code.NOT_INSTALLED, f"no {name}", install=f"pip install {name}")
 
 
 def abilities(*able: Capabilities) -> Abilities:
@@ -86,6 +95,9 @@ async def refusal(work: Work, *able: Capabilities) -> VoiceError:
         saying(VoiceSaved(voice_id=MY_VOICE)),
         Dubbing(cues=(Cue(start=0, end=1, text="a"),), voice=VoiceSaved(voice_id=MY_VOICE)),
         Transcribing(upload="", seconds=0, language="en"),
+        Revoicing(upload="", seconds=0, voice=VoiceNamed(code="af_bella"), language="en"),
+        Converting(upload="", seconds=0),
+        Converting(upload="", seconds=0, format="aac", bitrate=320, sample_rate=22_050),
     ],
 )
 async def test_what_can_be_done(work: Work) -> None:
@@ -116,6 +128,23 @@ async def test_what_is_not_installed() -> None:
     assert (await refusal(saying(VoiceNamed()), WHISPER)).code is Code.NOT_INSTALLED
     mute = Capabilities("mute", Task.SYNTHESIZE)
     assert (await refusal(saying(VoiceClone(upload="")), mute)).facts["field"] == "ref_audio"
+
+
+@pytest.mark.parametrize("work", [Enhancing, Deechoing, Analyzing])
+async def test_tools_for_sound_that_are_not_installed(work: type[Enhancing | Deechoing | Analyzing]) -> None:
+    asked = work(upload="", seconds=0)
+    assert (await refusal(asked)).facts["install"] == f"pip install {asked.kind}"
+
+
+async def test_a_voice_to_speak_with_instead() -> None:
+    refused = await refusal(Revoicing(upload="", seconds=0, voice=VoiceNamed(code="nobody")))
+    assert refused.facts["field"] == "voice_code"
+    assert (await refusal(Revoicing(upload="", seconds=0, voice=VoiceSaved(voice_id=4)))).code is Code.NOT_FOUND
+
+
+async def test_a_bitrate_that_a_rate_does_not_have() -> None:
+    refused = await refusal(Converting(upload="", seconds=0, format="mp3", bitrate=320, sample_rate=22_050))
+    assert (refused.code, refused.facts["field"]) == (Code.BAD_REQUEST, "bitrate")
 
 
 def test_who_will_recognise_it() -> None:
