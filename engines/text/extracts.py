@@ -11,7 +11,8 @@ from engines.text.tongues import words_of
 
 _SHORTEST = 4  # words: "Yes, exactly." sums nothing up
 _WORDS = 30  # what is longer than this is worth a little less in a summary
-_EMBEDDED = 400  # sentences of a text that are compared: some seconds' work
+_EMBEDDED = 300  # sentences of a text that are compared, and
+_CHARACTERS = 240  # of each: some seconds' work
 _WORD_LETTERS = 3  # shorter words say little in any language
 _NEWS = 0.45  # how much a sentence loses for being like one that is chosen
 
@@ -26,7 +27,7 @@ class Extracts:
         """The places of the ``count`` that say most, in their order; ``beginning`` is what coming early is worth."""
         fit = [at for at, sentence in enumerate(sentences) if len(sentence.split()) >= _SHORTEST or _is_wide(sentence)]
         fit = _foremost(sentences, fit or list(range(len(sentences))))
-        vectors = self._model.embed([without_time(sentences[at]) for at in fit])
+        vectors = self._model.embed([_looked_at(sentences[at]) for at in fit])
         scores = _central(vectors)
         for row, at in enumerate(fit):
             scores[row] += beginning * (1.0 - at / max(len(sentences), 1))
@@ -43,7 +44,7 @@ class Extracts:
     def chapters(self, sentences: Sequence[str], most: int) -> list[int]:
         """The places where the subject changes, the first one first."""
         step = -(-len(sentences) // _EMBEDDED)  # sentences in a block: of a long text one vector for several
-        blocks = [" ".join(map(without_time, sentences[at : at + step])) for at in range(0, len(sentences), step)]
+        blocks = [" ".join(map(_looked_at, sentences[at : at + step]))[:_CHARACTERS] for at in range(0, len(sentences), step)]
         return [start * step for start in self._turns(blocks, most)]
 
     def _turns(self, blocks: Sequence[str], most: int) -> list[int]:
@@ -65,6 +66,10 @@ class Extracts:
             if all(abs(at - start) >= width for start in starts):
                 starts.append(at)
         return sorted(starts)
+
+
+def _looked_at(sentence: str) -> str:
+    return without_time(sentence)[:_CHARACTERS]
 
 
 def _foremost(sentences: Sequence[str], fit: list[int]) -> list[int]:
