@@ -60,7 +60,9 @@ class GuardedWebSocket(FarewellWebSocket):
         if self._unanswered:
             self._keep_early(data)
             return
-        if len(data) <= _PIECE and not self._unparsed:
+        if self.close_sent:
+            self._hear_out(data)
+        elif len(data) <= _PIECE and not self._unparsed:
             super().data_received(data)
         else:
             self._unparsed += data
@@ -97,7 +99,17 @@ class GuardedWebSocket(FarewellWebSocket):
 
     def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
         self._count()
-        return super().send(message)
+        return self._close(message) if message["type"] == "websocket.close" else super().send(message)
+
+    async def _close(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        self._hear_out()
+
+    def _hear_out(self, data: bytes = b"") -> None:
+        """Nobody takes messages any more, but the client's own close frame is somewhere behind them."""
+        data, self._unparsed = self._unparsed + data, b""
+        if data:
+            super().data_received(data)
 
     def _parse(self) -> None:
         """Parse what was read until the application has something to do."""

@@ -428,3 +428,27 @@ async def test_a_client_that_reads_slowly_is_not_taken_for_dead() -> None:
         async with asyncio.timeout(5):
             await app.over.wait()
         client.writer.transport.abort()
+
+
+async def test_the_farewell_of_a_client_is_heard_behind_all_it_said() -> None:
+    """What nobody took any more stood before its close frame, and both sides waited for each other for ten seconds."""
+    began = asyncio.Event()
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        await began.wait()
+        await send({"type": "websocket.close", "code": 1008})
+
+    async with serving(app) as served, wire(served.port) as client:
+        await client.send(UPGRADE)
+        assert b" 101 " in await client.answer()
+        await client.send(frame(BINARY, bytes(4000)) * 20)
+        await until(lambda: served.connections.held("127.0.0.1") == 1)
+        began.set()
+        await client.send(frame(8, b"\x03\xf0"))
+        assert await client.gone(within=5) < 3

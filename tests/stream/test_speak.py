@@ -512,7 +512,7 @@ async def test_a_bug_ends_the_session_with_a_typed_error(
     def broken(*_: object) -> None:
         raise error
 
-    async with house(limits=Limits(idle=0.2)) as running:
+    async with house(limits=Limits(first_message=0.5, idle=0.2)) as running:
         async with client(running, {}) as socket:
             monkeypatch.setattr(owner, name, broken)
             if name == "receive":
