@@ -122,7 +122,7 @@ def _merges(groups: _Groups) -> list[tuple[int, int, float]]:
 
 
 def _threshold(groups: _Groups, merges: list[tuple[int, int, float]]) -> float:
-    """From which likeness on two are the same: where the likenesses of what is joined fall most, else ``ALIKE``.
+    """From which likeness on two are the same: where the likenesses of what is joined first fall, else ``ALIKE``.
 
     Only joins of two that would both be speakers count.
     """
@@ -135,8 +135,7 @@ def _threshold(groups: _Groups, merges: list[tuple[int, int, float]]) -> float:
     joins.sort(reverse=True)
     joins.insert(0, max(_TOP, joins[0]) if joins else _TOP)
     falls = [(above, below) for above, below in pairwise(joins) if above >= SAME and below <= OTHERS]
-    widest, middle = max(((above - below, (above + below) / 2) for above, below in falls), default=(0.0, ALIKE))
-    return middle if widest >= GAP else ALIKE
+    return next(((above + below) / 2 for above, below in falls if above - below >= GAP), ALIKE)
 
 
 def _labels(many: int, merges: list[tuple[int, int, float]], alike: float) -> Numbers:

@@ -56,3 +56,28 @@ def test_many_prints_are_clustered_part_by_part() -> None:
 def test_one_print_is_one_speaker() -> None:
     prints, _ = voices([1], 0)
     assert len(cluster(prints, np.ones(1, np.float32)).centres) == 1
+
+
+@pytest.mark.parametrize(
+    ("speakers", "within", "between"),
+    [
+        (1, 0.85, 0.0),  # one, recorded well
+        (1, 0.6, 0.0),  # one, recorded badly
+        (3, 0.85, 0.55),  # voices that resemble each other, recorded well
+        (3, 0.6, 0.35),  # people, on bad microphones
+        (2, 0.5, 0.05),  # two who could not differ more, on worse ones
+    ],
+)
+def test_how_many_there_are_is_seen_from_how_alike_they_are(speakers: int, within: float, between: float) -> None:
+    random = np.random.default_rng(6)
+    axes = np.linalg.qr(random.normal(size=(192, speakers + 1)))[0].T
+    common = between / within
+    centres = np.sqrt(common) * axes[0] + np.sqrt(1 - common) * axes[1:]
+    who = np.repeat(np.arange(speakers), 20)
+    noise = random.normal(size=(len(who), 192))
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    prints = (np.sqrt(within) * centres[who] + np.sqrt(1 - within) * noise).astype(np.float32)
+    prints /= np.linalg.norm(prints, axis=1, keepdims=True)
+    clusters = cluster(prints, np.full(len(who), 3.0, np.float32))
+    assert len(clusters.centres) == speakers
+    assert agree(clusters.nearest(prints), who)
