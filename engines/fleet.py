@@ -69,7 +69,7 @@ class Fleet:
         self._batch_detector: Lender[EngineHost] | None = None
         self._separators: list[tuple[EngineSpec, OnDemand[EngineHost]]] = []
         self._sound_tools: dict[str, tuple[EngineSpec, OnDemand[EngineHost]]] = {}
-        self._diarizer: Lender[EngineHost] | None = None
+        self._diarizers: list[tuple[EngineSpec, OnDemand[EngineHost]]] = []
         self._of_texts: dict[Task, tuple[EngineSpec, OnDemand[EngineHost]]] = {}
         self._synthesizers: list[_Speaker] = []
         self._detector: VadBatcher | None = None
@@ -101,7 +101,7 @@ class Fleet:
             if spec.on_demand and spec.task is Task.SEPARATE:
                 self._separators.append((spec, self.lanes.tool(spec)))
             elif spec.on_demand and spec.task is Task.DIARIZE:
-                self._diarizer = self._diarizer or self.lanes.tool(spec)
+                self._diarizers.append((spec, self.lanes.tool(spec)))
             elif spec.on_demand and spec.task is Task.TREAT:
                 self._sound_tools.setdefault(spec.name, (spec, self.lanes.tool(spec)))
             elif spec.on_demand and spec.task is Task.RECOGNIZE:
@@ -172,7 +172,7 @@ class Fleet:
 
     def _on_demand(self) -> Iterator[tuple[Capabilities, OnDemand[Any]]]:
         yield from ((one.able, one.lane) for one in self._transcribers)
-        yield from ((described(spec), lane) for spec, lane in self._separators)
+        yield from ((described(spec), lane) for spec, lane in chain(self._separators, self._diarizers))
         yield from ((described(spec), lane) for spec, lane in chain(self._sound_tools.values(), self._of_texts.values()))
 
     def pids(self) -> list[int]:
@@ -244,10 +244,10 @@ class Fleet:
     @property
     def diarizer(self) -> Lender[EngineHost]:
         """Tells speakers apart. Raises NOT_INSTALLED when nothing here can."""
-        if self._diarizer is None:
+        if not self._diarizers:
             install = self._install(Task.DIARIZE, AUTO)
             raise VoiceError(Code.NOT_INSTALLED, "nothing that tells speakers apart is installed", install=install)
-        return self._diarizer
+        return self._diarizers[0][1]
 
     def separator(self, stems: Collection[str] = ()) -> Lender[EngineHost]:
         """Takes voices and the rest apart, or more: every one of ``stems``. Raises NOT_INSTALLED when nothing can."""
