@@ -44,7 +44,8 @@ class Extracts:
     def chapters(self, sentences: Sequence[str], most: int) -> list[int]:
         """The places where the subject changes, the first one first."""
         step = -(-len(sentences) // _EMBEDDED)  # sentences in a block: of a long text one vector for several
-        blocks = [" ".join(map(_looked_at, sentences[at : at + step]))[:_CHARACTERS] for at in range(0, len(sentences), step)]
+        said = [" ".join(map(_looked_at, sentences[at : at + step])) for at in range(0, len(sentences), step)]
+        blocks = [block[:_CHARACTERS] for block in said]
         return [start * step for start in self._turns(blocks, most)]
 
     def _turns(self, blocks: Sequence[str], most: int) -> list[int]:
