@@ -15,6 +15,8 @@ from protocol.errors import Code, VoiceError
 from protocol.pricing import Route
 from tests.accounts.conftest import Clock
 
+PAID = ("pro", "enterprise", "owner")
+
 
 @pytest.fixture
 def policies(store: Store, clock: Clock) -> Policies:
@@ -27,6 +29,8 @@ async def test_the_defaults_are_the_documents(policies: Policies) -> None:
     assert policy.plan("free") == Plan(requests_per_minute=10, jobs=2, voices=3)  # A3, A4, A32
     assert (policy.plan("pro").requests_per_minute, policy.plan("pro").jobs) == (60, 5)  # D2
     assert (policy.plan("enterprise").requests_per_minute, policy.plan("enterprise").text_chars) == (300, 50_000)
+    assert (policy.plan("free").minutes_per_month, policy.plan("free").recording_mb) == (600, 500)  # C3
+    assert all((policy.plan(name).minutes_per_month, policy.plan(name).recording_mb) == (0, 2048) for name in PAID)
     assert policy.server_jobs == 5 and policy.upload.audio_mb == 50 and policy.upload.srt_cues == 500  # A4, A42, A55
     assert policy.stt_v2.beam_size == 5 and policy.stt_v2.vad_filter and policy.stt_v2.word_timestamps  # A46
 

@@ -12,7 +12,7 @@ from accounts.policy import Overrides, Policies, Policy
 from accounts.schema import user as user_account
 from accounts.sessions import WebSessions
 from accounts.store import Store
-from accounts.users import OWNER_EMAIL, Role, State, Users
+from accounts.users import OWNER_EMAIL, Role, State, Users, rename
 from protocol.errors import Code, VoiceError
 from protocol.pricing import UNITS
 from tests.accounts.conftest import Clock
@@ -104,6 +104,15 @@ async def test_a_hash_of_an_older_cost_is_made_anew_at_the_next_log_in(users: Us
         stored = (await connection.execute(text("SELECT password FROM user_account"))).scalar_one()
     assert "m=19456,t=2,p=1" in stored
     assert await users.authenticate("ann@example.com", PASSWORD)
+
+
+async def test_an_account_gets_another_name(users: Users, store: Store) -> None:
+    made = await users.register("ann@example.com", PASSWORD)
+    await rename(store, made.id, " Ann\n ")
+    assert (await users.get(made.id)).name == "Ann"
+    with pytest.raises(VoiceError) as caught:
+        await rename(store, 999, "Nobody")
+    assert caught.value.code is Code.NOT_FOUND
 
 
 async def test_a_new_password_logs_everybody_out(users: Users, store: Store, clock: Clock) -> None:

@@ -60,6 +60,7 @@ async def test_keys_tokens_and_apps_open(door: Door, ada: int) -> None:
         caller = await door.callers.identify(f"Bearer {shown}", "::1")
         assert (caller.user_id, caller.app_id) == (ada, app_id)
         assert caller.plan.jobs == 2  # A4
+        assert caller.by_key is (shown == secret)  # what may make keys that stay
     assert (await door.refusal(f"Bearer {token.secret}")).code is Code.UNAUTHORIZED  # spent
     assert (await door.callers.identify(f"bearer  {secret} ", "::1")).user_id == ada
 

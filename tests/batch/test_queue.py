@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from accounts.ledger import Balance
 from accounts.schema import artifact, hold, idempotency, job
@@ -450,3 +451,15 @@ async def test_many_submits_at_once_go_through_quickly(counter: Counter) -> None
     assert len({job_.id for job_ in jobs}) == 200
     assert time.perf_counter() - began < 20  # well under two seconds on an idle machine
     assert await findings(counter.store) == ()
+
+
+async def test_what_else_is_against_a_job_leaves_nothing_of_it(memory: Counter) -> None:
+    """A check of the caller's own, in the same transaction."""
+
+    async def refuse(_connection: AsyncConnection) -> None:
+        raise VoiceError(Code.RATE_LIMITED, "Not today.")
+
+    ada = await memory.person()
+    with pytest.raises(VoiceError, match="Not today"):
+        await memory.queue.submit(asking(ada), Limits(also=refuse))
+    assert await balance_of(memory.store, ada) == Balance(available=100 * PRICE) and not await memory.queue.page(ada)
