@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import PurePath
 from typing import TypeVar
 from urllib.parse import quote
@@ -28,10 +29,7 @@ from server.api.conversations import Conversations
 from server.api.exchange import Exchange, while_there
 from server.api.json_bodies import read_json
 from server.api.stt_ai import DIALECT, PREFIX
-from server.exporting.csv_file import to_csv
-from server.exporting.docx_file import to_docx
 from server.exporting.paper import Line, Paper, clock
-from server.exporting.pdf_file import to_pdf
 
 PATH = "/api/v1/transcripts"
 _BODY_BYTES = 64 * 1024
@@ -45,7 +43,7 @@ MEDIA_TYPES = {
     "docx": _WORD,
     "pdf": "application/pdf",
 }
-_PAPERS: dict[str, Callable[[Paper], bytes]] = {"csv": to_csv, "docx": to_docx, "pdf": to_pdf}
+_PAPERS = ("csv", "docx", "pdf")  # made of a ``Paper``
 _LAID_OUT = ("docx", "pdf")  # what takes a while to make
 M = TypeVar("M", bound=BaseModel)
 
@@ -213,8 +211,14 @@ def _title(job: Job) -> str:
 
 def _file(form: str, job: Job, outcome: Outcome) -> bytes:
     if form in _PAPERS:
-        return _PAPERS[form](_paper(job, outcome))
+        return _maker(form)(_paper(job, outcome))
     return transcripts.written_as(form, outcome).encode()
+
+
+def _maker(form: str) -> Callable[[Paper], bytes]:
+    """Loaded with the first that is asked for: what lays out pages is large, and most servers never need it."""
+    made: Callable[[Paper], bytes] = getattr(import_module(f"server.exporting.{form}_file"), f"to_{form}")
+    return made
 
 
 def _paper(job: Job, outcome: Outcome) -> Paper:
