@@ -52,15 +52,38 @@ async def spent(data: Path) -> int:
         return sum([(await accounts.ledger.balance(connection, one)).spent for one in users])
 
 
-async def test_500_an_engine_that_fails_is_not_paid(tmp_path: Path) -> None:
-    async with server(tmp_path, scripted.synthesizer()) as client:
-        reply = await client.post(TTS, json={**BODY, "text": "one [[raise]] two"})
-        error(reply, 500, "internal_error")
+async def test_engines_that_stand_ready(tmp_path: Path) -> None:
+    """D2, D19, D20, D22: as many streams at once as the plan has jobs; an engine's own name is a model, its voices are
+    its own; one that fails is not paid."""
+    async with server(tmp_path, scripted.synthesizer(processes=2)) as client:
+        await own_name(client, tmp_path)
+        slow = {**BODY, "text": "one [[slow:2]] two", "stream": True}
+        replies = await asyncio.gather(*(client.post(TTS, json=slow) for _ in range(3)))
+        assert sorted(reply.status_code for reply in replies) == [200, 200, 429]
+        refused = next(reply for reply in replies if reply.status_code == 429)
+        error(refused, 429, "rate_limited")
+        assert int(refused.headers["retry-after"]) >= 1
+    async with server(tmp_path / "failing", scripted.synthesizer()) as client:
+        error(await client.post(TTS, json={**BODY, "text": "one [[raise]] two"}), 500, "internal_error")
         at_once = {**BODY, "text": "[[raise]] one", "stream": True}
         error(await client.post(TTS, json=at_once), 500, "internal_error")
         with pytest.raises(httpx.RemoteProtocolError):  # it has begun: all that is left is to break off
             await client.post(TTS, json={**at_once, "text": "one [[raise]] two"})
-        assert await spent(tmp_path) == 0
+    assert await spent(tmp_path / "failing") == 0
+
+
+async def own_name(client: httpx.AsyncClient, data: Path) -> None:
+    models = {row["id"]: row for row in (await client.get("/v1/models/")).json()["models"]}
+    assert models["tones"]["tier"] == "free" and models["tones"]["credits_per_1k_chars"] == 1
+    assert "whisper" not in models, "nothing here hears"
+    listed = (await client.get("/v1/voices/", params={"model": "tones"})).json()
+    assert {row["engine"] for row in listed["voices"]} == {"tones"} and listed["total"] >= 1
+    spoken = await client.post(TTS, json=BODY)
+    assert spoken.status_code == 200 and spoken.headers["x-engine"] == "tones"
+    assert float(spoken.headers["x-credits-used"]) == len(BODY["text"]) / 1000
+    assert await spent(data) == len(BODY["text"]) * 10
+    told = error(await client.post(TTS, json={**BODY, "voice": "af_bella"}), 404, "not_found")
+    assert "espeak-ng" in told["message"] and told["install"]
 
 
 async def test_503_a_model_that_loads(tmp_path: Path) -> None:
@@ -84,19 +107,3 @@ async def test_503_a_model_that_loads(tmp_path: Path) -> None:
 async def state(client: httpx.AsyncClient) -> str:
     rows = (await client.get("/v1/models")).json()["data"]
     return str(next(row["state"] for row in rows if row["owned_by"] == "tones"))
-
-
-async def test_an_engines_own_name_is_a_model(tmp_path: Path) -> None:
-    """D19, D20: it is listed, its voices are its own, and others' are not."""
-    async with server(tmp_path, scripted.synthesizer()) as client:
-        models = {row["id"]: row for row in (await client.get("/v1/models/")).json()["models"]}
-        assert models["tones"]["tier"] == "free" and models["tones"]["credits_per_1k_chars"] == 1
-        assert "whisper" not in models, "nothing here hears"
-        listed = (await client.get("/v1/voices/", params={"model": "tones"})).json()
-        assert {row["engine"] for row in listed["voices"]} == {"tones"} and listed["total"] >= 1
-        spoken = await client.post(TTS, json=BODY)
-        assert spoken.status_code == 200 and spoken.headers["x-engine"] == "tones"
-        assert await spent(tmp_path) == len(BODY["text"]) * 10
-        assert float(spoken.headers["x-credits-used"]) == len(BODY["text"]) / 1000
-        told = error(await client.post(TTS, json={**BODY, "voice": "af_bella"}), 404, "not_found")
-        assert "espeak-ng" in told["message"] and told["install"]

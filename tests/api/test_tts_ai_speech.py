@@ -127,21 +127,6 @@ def test_who_leaves_a_stream_pays_nothing(api: Api) -> None:
     assert (held, spent) == (0, 0)
 
 
-def test_streams_at_once(api: Api) -> None:
-    """D2: as many as the plan has jobs."""
-    asked = {**BODY, "text": LONG * 4, "stream": True, "format": "wav"}
-    with (
-        api.client(api.person("free")) as client,
-        client.stream("POST", TTS, json=asked) as one,
-        client.stream("POST", TTS, json=asked) as two,
-    ):
-        next(one.iter_raw())
-        next(two.iter_raw())
-        reply = client.post(TTS, json=asked)
-        assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limited")
-        assert int(reply.headers["retry-after"]) >= 1
-
-
 def test_the_same_request_by_other_addresses(client: httpx.Client) -> None:
     """X1, X2: without the slash, under the prefix; no redirects."""
     for path in ("/v1/tts", "/d/v1/tts/", "/d/v1/tts"):
