@@ -40,7 +40,8 @@ def _vbee(mount: Mount) -> list[BaseRoute]:
 
 
 def _elevenlabs(mount: Mount) -> list[BaseRoute]:
-    return ElevenLabs(mount.exchange, mount.half.fleet, mount.half.catalogue).routes()
+    half, public_url = mount.half, mount.settings.public_url
+    return ElevenLabs(mount.exchange, half.fleet, half.catalogue, public_url=public_url).routes()
 
 
 DIALECTS: tuple[Dialect, ...] = (

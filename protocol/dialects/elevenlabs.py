@@ -67,6 +67,7 @@ class Voice:
     gender: str
     age: str
     model: str
+    preview: str  # the address of a sample
 
 
 def error_reply(error: VoiceError) -> Reply:
@@ -126,7 +127,7 @@ def _voice(voice: Voice) -> dict[str, Any]:
         "fine_tuning": {"is_allowed_to_fine_tune": False, "state": {}, "language": None},
         "labels": {name: value for name, value in labels.items() if value},
         "description": None,
-        "preview_url": None,
+        "preview_url": voice.preview,
         "available_for_tiers": [],
         "settings": None,
         "sharing": None,

@@ -12,6 +12,7 @@ from engines.catalogue import Catalogue, VoiceEntry
 from engines.fleet import Fleet
 from engines.voices import engine_voices
 from protocol.dialects import elevenlabs
+from protocol.dialects.tts_ai.lists import PREVIEW
 from server.api.exchange import Exchange
 
 PREFIX = "/elevenlabs"
@@ -20,8 +21,9 @@ PREFIX = "/elevenlabs"
 class ElevenLabs:
     """The routes; the key comes in a header of its own, and any key of this server's will do (X12)."""
 
-    def __init__(self, exchange: Exchange, fleet: Fleet, catalogue: Catalogue) -> None:
+    def __init__(self, exchange: Exchange, fleet: Fleet, catalogue: Catalogue, *, public_url: str = "") -> None:
         self._exchange = exchange
+        self._public_url = public_url.rstrip("/")
         self._fleet = fleet
         self._catalogue = catalogue
 
@@ -44,10 +46,11 @@ class ElevenLabs:
         await self._caller(request)
         engines = {one.engine for one in self._fleet.capabilities() if one.task is Task.SYNTHESIZE}
         every = chain(self._catalogue.all(), engine_voices(self._fleet))
-        return JSONResponse(elevenlabs.voices_body(_row(voice) for voice in every if voice.engine in engines))
+        base = self._public_url or str(request.base_url).rstrip("/")
+        return JSONResponse(elevenlabs.voices_body(_row(voice, base) for voice in every if voice.engine in engines))
 
 
-def _row(voice: VoiceEntry) -> elevenlabs.Voice:
+def _row(voice: VoiceEntry, base: str) -> elevenlabs.Voice:
     return elevenlabs.Voice(
         id=voice.code,
         name=voice.name,
@@ -56,4 +59,5 @@ def _row(voice: VoiceEntry) -> elevenlabs.Voice:
         gender=voice.gender,
         age=voice.age,
         model=voice.engine,
+        preview=f"{base}{PREVIEW}{voice.code}.mp3",
     )

@@ -33,7 +33,8 @@ def test_voices(api: Api, ann: Person, path: str) -> None:
     voices = ask(api, path, ann.key).json()["voices"]
     ids = [voice["voice_id"] for voice in voices]
     assert "hn_female_ngochuyen_full_48k-fhg" in ids and len(set(ids)) == len(ids)
-    assert all(voice["labels"]["gender"] in ("male", "female") and voice["preview_url"] is None for voice in voices)
+    assert all(voice["labels"]["gender"] in ("male", "female") for voice in voices)
+    assert httpx.get(voices[0]["preview_url"], timeout=60).headers["content-type"] == "audio/mpeg"
 
 
 def test_a_key_is_required(api: Api) -> None:
