@@ -217,5 +217,6 @@ def company(report: Report, others: int = IN_TURN) -> None:
         jobs = [(url, subject.key, one, config, 0.05 * index, False) for index, one in enumerate([mine, *theirs])]
         among, *_ = swarm(call, jobs, per_process=25)
     same = alone.texts == among.texts and len(alone.texts) == len(mine.utterances)
-    figures = {"finals": float(len(among.texts)), "same": float(same), "errors": float(len(among.errors))}
+    figures = {"finals_alone": float(len(alone.texts)), "finals_among": float(len(among.texts)), "same": float(same)}
+    figures["errors"] = float(len(alone.errors) + len(among.errors))
     report.add(Row("a transcript alone and among others", others + 1, figures, "the same", same))

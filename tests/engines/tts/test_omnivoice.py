@@ -20,13 +20,15 @@ import pytest_asyncio
 
 from engines.host import EngineHost
 from engines.registry import find
+from engines.speech import SpeechStream
 from engines.supervisor import HostLimits
+from engines.synthesis_queue import SynthesisQueue
 from engines.tts.espeak import factory as espeak
 from engines.tts.loudness import LOUDNESS, loudness
 from engines.tts.omnivoice_model import _loaded
 from engines.tts.omnivoice_prompt import from_bytes
 from protocol.errors import Code, VoiceError
-from protocol.requests import Diffusion, Reference, Speak
+from protocol.requests import Diffusion, Priority, Reference, Speak
 from protocol.traits import Gender, Manner, Traits
 from tests.alone import HUSH, Alone
 from tests.engines.hosting import hosting
@@ -129,6 +131,33 @@ async def test_a_reference_without_speech_is_refused(host: EngineHost, pcm: byte
     with pytest.raises(VoiceError) as raised:
         await host.clone(Reference(pcm, 22_050))
     assert raised.value.code is Code.BAD_REQUEST and raised.value.facts["field"] == "ref_audio"
+
+
+async def test_clauses_of_several_sessions_are_made_in_one_call(host: EngineHost) -> None:
+    """Whoever speaks: a kept voice, a described one, anybody. Each is heard to its own end."""
+    assert host.capabilities.batch == 2
+    prompt = await host.clone(reference(SPOKEN))
+    queue = SynthesisQueue([host])
+    asked = [
+        Speak("The first one.", "en", diffusion=QUICK),
+        Speak("Hello there, how are you? I am well.", "en", diffusion=QUICK, prompt=prompt),
+        Speak("Good morning.", "vi", diffusion=QUICK, design=Traits(Gender.MALE)),
+        Speak("?!", "en", diffusion=QUICK),
+        Speak("Nobody speaks it.", "klingon", diffusion=QUICK),
+    ]
+    streams = [queue.speak(request, priority=Priority.BATCH) for request in asked]
+
+    async def heard(stream: SpeechStream) -> bytes | Code:
+        try:
+            return b"".join([chunk.pcm async for chunk in stream])
+        except VoiceError as error:
+            return error.code
+
+    first, long, short, silent, unknown = await asyncio.gather(*map(heard, streams))
+    assert isinstance(first, bytes) and isinstance(long, bytes) and isinstance(short, bytes)
+    assert min(len(first), len(short)) > RATE // 2 and len(long) > len(short)
+    assert (silent, unknown) == (b"", Code.NOT_FOUND)
+    assert first == await spoken(host, "The first one.")  # it was made alone
 
 
 async def test_what_cannot_be_said_is_typed_or_silent(host: EngineHost) -> None:
