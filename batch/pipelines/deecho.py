@@ -4,6 +4,7 @@ All of it is heard first: an echo shows in the mean of many spectra, how a room 
 stands out none is taken away, and the outcome's note says so.
 """
 
+import asyncio
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ async def run(work: Deechoing, context: JobContext, tools: Tools) -> Produced:
     async with recording(work.upload, context, tools) as take:
         async with tools.fleet.sound_tool("deecho").borrow() as host:
             heard = await listen(take, host, {"listen": True}, lambda share: context.progress(_LISTENING * share))
-            echo = echo_in(heard) if work.echo else None
+            echo = await asyncio.to_thread(echo_in, heard) if work.echo else None
             decay_s = decay_in(heard) if work.reverb else 0.0
             order: dict[str, object] = {"intensity": work.intensity, "reverb_s": decay_s}
             if echo is not None:

@@ -62,7 +62,7 @@ async def run(work: Revoicing, context: JobContext, tools: Tools) -> Produced:
         async with tools.fleet.sound_tool("revoice").borrow() as host:
             target, whose = await _target(work, context, tools, host)
             heard = await listen(take, host, {"listen": True}, partial(_told, context, _KNOWING, _LISTENING))
-            source = voice_in(heard)
+            source = await asyncio.to_thread(voice_in, heard)
             if source is None:
                 raise VoiceError(Code.BAD_REQUEST, "file must hold speech: nobody is heard in it.", field="file")
             order = {
@@ -96,7 +96,8 @@ async def _target(work: Revoicing, context: JobContext, tools: Tools, host: Engi
     if reference is not None:
         try:
             async with _decoded(reference, context, tools) as take:
-                found = voice_in(await listen(take, host, {"listen": True}, _nobody))
+                heard = await listen(take, host, {"listen": True}, _nobody)
+            found = await asyncio.to_thread(voice_in, heard)
         finally:
             if reference.parent == context.directory:
                 reference.unlink(missing_ok=True)

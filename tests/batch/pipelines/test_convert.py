@@ -11,7 +11,7 @@ from protocol.errors import Code, VoiceError
 from protocol.work import Converting
 from tests.batch.pipelines.raw import probed, studio, upload
 
-SECONDS = 6.0
+SECONDS = 3.0
 CODECS = {"mp3": "mp3float", "wav": "pcm_s16le", "flac": "flac", "ogg": "vorbis", "m4a": "aac", "aac": "aac"}
 
 
@@ -24,7 +24,7 @@ async def test_every_format_rate_and_number_of_channels(tmp_path: Path) -> None:
     async with studio(tmp_path, []) as it:
         name = upload(it, noise(32_000, 2), 32_000)
         for format, codec in CODECS.items():
-            for rate, channels in ((22_050, 1), (44_100, 2), (48_000, 2)):
+            for rate, channels in ((22_050, 1), (48_000, 2)):
                 work = Converting(upload=name, seconds=1.0, format=format, sample_rate=rate, channels=channels)  # type: ignore[arg-type]
                 produced = await convert.run(work, it.context(), it.tools)
                 found = probed(produced.files[0].path)

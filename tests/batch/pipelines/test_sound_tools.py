@@ -104,7 +104,7 @@ async def test_an_echo_of_a_whole_recording_is_undone_or_said_not_to_be_there(tm
 async def test_music_is_told_from_all_of_it(tmp_path: Path) -> None:
     """D16: no file is made."""
     async with studio(tmp_path, [tool("analyze")]) as it:
-        work = Analyzing(upload=upload(it, song(7, "Major", 104, 32), MUSIC_RATE), seconds=1.0)
+        work = Analyzing(upload=upload(it, song(7, "Major", 104, 14), MUSIC_RATE), seconds=1.0)
         produced = await analyze.run(work, it.context(), it.tools)
         assert produced.files == () and it.shares[-1] == 1.0
         music = produced.music
