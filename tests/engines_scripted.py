@@ -58,8 +58,8 @@ def synthesizer(
     """A spec of the synthesiser.
 
     Options: ``rate``, ``latency_s`` (before each chunk), ``chunk_s``, ``clones`` (it does), ``wants_words`` (of what it
-    clones), ``batch`` (clauses it makes together), ``notes`` (a file it writes how many those were into), and those of
-    faults.
+    clones), ``batch`` (clauses it makes together), ``notes`` (a file it writes into how many those were, and "clone"
+    for each clone), and those of faults.
     """
     factory = "tests.engines_scripted:scripted_synthesizer"
     return EngineSpec(name, Task.SYNTHESIZE, factory, options, processes=processes, memory_bytes=memory_bytes)
@@ -271,6 +271,9 @@ class ScriptedSynthesizer:
     def clone(self, reference: Reference) -> bytes:
         """A prompt that tells how much there was to hear."""
         garbage = self._faults.strike()
+        if self._notes is not None:
+            with self._notes.open("a") as notes:
+                notes.write("clone\n")
         if not any(reference.pcm):
             raise VoiceError(Code.BAD_REQUEST, "there is no speech in ref_audio", field="ref_audio")
         said = f": {reference.text}" if reference.text else ""

@@ -6,10 +6,11 @@ nothing but that directory behind.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from batch.pipelines.prompts import KeptPrompts
 from batch.texts import Texts
 from engines.catalogue import Catalogue
 from engines.fleet import Fleet
@@ -109,6 +110,7 @@ class Tools:
     media: Media
     uploads: Uploads
     texts: Texts | None = None  # who translates and answers; None: nobody
+    prompts: KeptPrompts = field(default_factory=KeptPrompts)  # of saved voices
 
 
 W_contra = TypeVar("W_contra", bound=Work, contravariant=True)

@@ -78,8 +78,7 @@ class Cast:
                 return self._designed(traits_of(voice), language)
             case VoiceClone() | VoiceSaved():
                 if voice not in self._prompts:
-                    reference = await with_words(await self._reference(voice), self._tools.fleet)
-                    self._prompts[voice] = await self._tools.fleet.clone(reference)
+                    self._prompts[voice] = await self._prompt(voice)
                 return self._cloned(self._prompts[voice], language)
 
     # -- the kinds of voices ---------------------------------------------------------------------------
@@ -101,16 +100,24 @@ class Cast:
             raise self._nobody(language, "clones a voice for")
         return Person(able.engine, self._voice_of(able, language), able.rate, iso(language), prompt=prompt.data)
 
-    async def _reference(self, voice: VoiceClone | VoiceSaved) -> Reference:
-        """The speech to clone, from the job's upload or from what was saved."""
+    async def _prompt(self, voice: VoiceClone | VoiceSaved) -> VoicePrompt:
+        """What an engine makes of the speech to clone: of the job's upload, or of what was saved, the latter once."""
         if isinstance(voice, VoiceClone):
-            return await self._heard(self._tools.uploads.path(voice.upload))
+            return await self._cloned_from(self._tools.uploads.path(voice.upload))
         data = await self._tools.voices.reference(self._context.user_id, voice.voice_id)
         if data is None:
             raise VoiceError(Code.GONE, "the recording of this voice is no longer kept", field="voice_id")
-        kept = self._context.directory / f"reference-{voice.voice_id}"
-        kept.write_bytes(data)
-        return await self._heard(kept)
+        kept, recording = self._context.directory / f"reference-{voice.voice_id}", data
+
+        async def make() -> VoicePrompt:
+            kept.write_bytes(recording)
+            return await self._cloned_from(kept)
+
+        engine = next((able.engine for able in self._engines() if able.cloning), "")
+        return await self._tools.prompts.of(recording, engine, make)
+
+    async def _cloned_from(self, path: Path) -> VoicePrompt:
+        return await self._tools.fleet.clone(await with_words(await self._heard(path), self._tools.fleet))
 
     async def _heard(self, path: Path) -> Reference:
         decoded = await self._tools.media.decode(path, _REFERENCE_RATE, directory=self._context.directory)

@@ -1,5 +1,6 @@
 """Which engine speaks for whom, where not every engine can do everything."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
 from protocol.requests import Diffusion
 from protocol.traits import Gender, Traits
-from protocol.work import AnyVoice, Style, VoiceClone, VoiceDesign, VoiceNamed
+from protocol.work import AnyVoice, Style, VoiceClone, VoiceDesign, VoiceNamed, VoiceSaved
 from tests import engines_scripted as scripted
-from tests.batch.pipelines.studio import ESPEAK, Studio, opened
+from tests.batch.pipelines.studio import ESPEAK, Kept, Studio, opened
 from tests.engines.sound import samples
 
 DESIGN = VoiceDesign(gender="male")
@@ -41,6 +42,27 @@ async def test_a_clone_is_spoken_by_the_engine_that_made_it(tmp_path: Path) -> N
     assert (found.engine, found.voice, found.language) == ("tones", "high", "vi")
     assert found.prompt == b"96000 bytes at 24000"
     assert found.saying("hi", 1.5).prompt == found.prompt
+
+
+async def test_a_saved_voice_is_cloned_once_for_all_jobs_and_for_its_own_recording_only(tmp_path: Path) -> None:
+    async with opened(tmp_path, [TONES.with_options(notes=str(tmp_path / "notes"))]) as studio:
+
+        async def prompt(voice_id: int) -> bytes:
+            cast = Cast(studio.tools, studio.context(), "vi", "")
+            return (await cast.person(VoiceSaved(voice_id=voice_id), "hello")).prompt
+
+        def cloned() -> int:
+            return (tmp_path / "notes").read_text().count("clone")
+
+        sound = io.BytesIO()
+        soundfile.write(sound, samples(scripted.tone(2.0)), 16_000, format="wav")
+        studio.voices.kept[1, 1] = Kept("clone", sound=sound.getvalue())
+        studio.voices.kept[1, 2] = Kept("clone", sound=sound.getvalue() + bytes(2))
+        first = await prompt(1)
+        assert first == b"96000 bytes at 24000" and cloned() == 1
+        assert await prompt(1) == first and cloned() == 1
+        await prompt(2)
+        assert cloned() == 2
 
 
 @pytest.mark.parametrize(
