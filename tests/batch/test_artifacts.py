@@ -113,7 +113,7 @@ async def test_names_are_those_of_the_document(files: Artifacts, store: Store, t
 
 async def test_two_files_of_one_name_are_a_bug_that_is_seen(files: Artifacts, store: Store, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one name"):
-        await published(files, store, output(tmp_path, "a.wav"), output(tmp_path, "b.wav", role="other"))
+        await published(files, store, output(tmp_path, "a.wav"), output(tmp_path, "b.wav", role="backing"))
     assert not places(tmp_path / "artifacts")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import soundfile
 import soxr
 
 from batch.media import sound_of
@@ -23,7 +24,7 @@ def tool(name: str) -> EngineSpec:
 
 @asynccontextmanager
 async def studio(root: Path, specs: Sequence[EngineSpec]) -> AsyncIterator[Studio]:
-    """A studio that decodes nothing; its tools end when they are not used."""
+    """A studio that decodes no more than WAV; its tools end when they are not used."""
     async with opened(root, specs) as it:
         it.tools.fleet.lanes.idle_s = 0.0
         decoded = 0
@@ -32,13 +33,15 @@ async def studio(root: Path, specs: Sequence[EngineSpec]) -> AsyncIterator[Studi
             nonlocal decoded
             decoded += 1
             sound, target = sound_of(path), (directory or it.root) / f"decoded-{decoded}"
-            assert sound is not None
-            if (sound.rate, sound.channels) == (rate, channels):
+            if sound is not None and (sound.rate, sound.channels) == (rate, channels):
                 os.link(path, target)
                 return target
-            samples = np.fromfile(path, "<i2").reshape(-1, sound.channels).astype(np.float32)
-            mixed = np.repeat(samples.mean(axis=1, keepdims=True), channels, axis=1)
-            np.rint(soxr.resample(mixed, sound.rate, rate)).astype("<i2").tofile(target)
+            if sound is None:
+                samples, own = soundfile.read(path, dtype="int16", always_2d=True)
+            else:
+                samples, own = np.fromfile(path, "<i2").reshape(-1, sound.channels), sound.rate
+            mixed = np.repeat(samples.astype(np.float32).mean(axis=1, keepdims=True), channels, axis=1)
+            np.rint(soxr.resample(mixed, own, rate)).astype("<i2").tofile(target)
             return target
 
         it.files.decode = decode  # type: ignore[method-assign]

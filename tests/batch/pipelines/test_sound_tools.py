@@ -1,5 +1,6 @@
 """The pipelines over the tools for sound: real engines in processes of their own, real files."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,17 @@ from engines.sound.spectra import Sound, pcm_of
 from engines.tts.hearing import hear
 from protocol.errors import Code, VoiceError
 from protocol.music import camelot
-from protocol.work import Analyzing, Deechoing, Delivery, Enhancing, Music, Revoicing, VoiceClone, VoiceNamed
+from protocol.work import (
+    Analyzing,
+    Deechoing,
+    Delivery,
+    Enhancing,
+    Music,
+    Revoicing,
+    VoiceClone,
+    VoiceNamed,
+    VoiceSaved,
+)
 from tests.batch.pipelines.raw import probed, studio, tool, upload
 from tests.batch.pipelines.studio import ESPEAK, Kept
 from tests.engines.sound_tools.music import RATE as MUSIC_RATE
@@ -153,7 +164,12 @@ async def test_a_cloned_voice_is_measured_in_its_own_recording(tmp_path: Path) -
         assert heard is not None and wanted is not None
         assert heard.pitch == pytest.approx(wanted.pitch, rel=0.06)
         assert produced.engine == "revoice"
-        it.voices.kept[1, 5] = Kept("clone", sound=None)
+        wav = io.BytesIO()
+        soundfile.write(wav, girl, RATE, format="WAV")
+        it.voices.kept[1, 5] = Kept("clone", sound=wav.getvalue())
+        saved = await revoice.run(work.model_copy(update={"voice": VoiceSaved(voice_id=5)}), it.context(), it.tools)
+        again = hear(pcm_of(read(saved)[0]), rate)
+        assert again is not None and again.pitch == pytest.approx(heard.pitch, rel=0.02)
         with pytest.raises(VoiceError) as caught:
             silent = upload(it, np.zeros(RATE, np.float32), RATE)
             await revoice.run(Revoicing(upload=silent, seconds=1.0, voice=VoiceNamed()), it.context(), it.tools)
