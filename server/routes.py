@@ -84,7 +84,7 @@ def http_routes(
     origins = parts.settings.cors_origins
     if not origins:
         return dispatch
-    return cast(Asgi, CORSMiddleware(dispatch, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]))
+    return cast(Asgi, CORSMiddleware(dispatch, origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["*"]))
 
 
 def _others(

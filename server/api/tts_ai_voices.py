@@ -26,6 +26,7 @@ from server.api.tts_ai_desk import Desk
 from stream.rendering import Rendering
 
 AUTO = "auto"
+_CONVERTER = "revoice"  # the tool that gives a recording another voice
 _LOADING_S = 5
 _SAMPLE = 2_000  # characters of a text that tell its language
 _KEPT = 400  # previews in memory, 20 KB each
@@ -171,6 +172,7 @@ class Voices:
             speakers=self.speakers,
             cloner=cloner.engine if cloner else "",
             recognizer=next((one.engine for one in hearing), ""),
+            converter=next((one.engine for one in self._able(Task.TREAT) if one.engine == _CONVERTER), ""),
             separator=next((one.engine for one in self._able(Task.SEPARATE)), ""),
         )
 

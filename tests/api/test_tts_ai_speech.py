@@ -156,7 +156,7 @@ def test_models(client: httpx.Client) -> None:
     assert {"en", "ja", "ko", "zh", "fr", "vi"} <= set(kokoro["languages"])
     assert (kokoro["supports_cloning"], chatterbox["supports_cloning"]) == (False, True)
     assert kokoro["supports_streaming"] and rows["whisper"]["type"] == "stt"
-    assert rows["demucs"]["credits_per_minute"] == 4
+    assert rows["demucs"]["credits_per_minute"] == 4 and rows["openvoice"]["engine"] == "revoice"
 
 
 def test_voices(client: httpx.Client) -> None:

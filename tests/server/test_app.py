@@ -90,6 +90,8 @@ async def test_browsers_of_allowed_origins_may_call(tmp_path: Path) -> None:
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "app-id"}
         answer = await http.options("/v1/tts", headers=asked)
         assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == origin
+        ours = await http.get("/v1/models", headers={"Origin": origin})
+        assert ours.headers["access-control-expose-headers"] == "*", "what it cost is in a header"
         other = await http.get("/v1/models", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
 

@@ -48,6 +48,7 @@ class Here(BaseModel):
     recognized: Sequence[str] = ()
     speakers: Sequence[str] = ()  # engines, the most preferred first
     cloner: str = ""
+    converter: str = ""
     recognizer: str = ""
     separator: str = ""
 
@@ -110,7 +111,7 @@ def _possible(model: Model, here: Here) -> bool:
     return {
         Kind.SPEECH: bool(here.speakers),
         Kind.RECOGNITION: bool(here.recognizer),
-        Kind.CONVERSION: bool(here.cloner or here.speakers),
+        Kind.CONVERSION: bool(here.converter and here.speakers),
         Kind.SEPARATION: bool(here.separator),
     }[model.kind]
 
@@ -120,7 +121,7 @@ def _model_row(model: Model, here: Here, prices: PriceTable) -> ModelRow:
     engines = {
         Kind.SPEECH: here.speakers[0] if here.speakers else "",
         Kind.RECOGNITION: here.recognizer,
-        Kind.CONVERSION: here.cloner,
+        Kind.CONVERSION: here.converter,
         Kind.SEPARATION: here.separator,
     }
     languages = here.recognized if model.kind is Kind.RECOGNITION else here.spoken if speech else ()

@@ -168,7 +168,7 @@ def test_models_by_what_they_are_for() -> None:
 def test_the_list_of_models_has_what_can_be_done_here() -> None:
     """D19."""
     deaf = lists.models_body(lists.Here(spoken=["en"], speakers=["espeak-ng"]), PriceTable())["models"]
-    assert {row["type"] for row in deaf} == {"tts", "voice_conversion"}
+    assert {row["type"] for row in deaf} == {"tts"}
     assert not any(row["supports_cloning"] for row in deaf)
     assert deaf[0] == {
         "id": "kokoro", "name": "Kokoro", "type": "tts", "tier": "standard", "languages": ["en"],
