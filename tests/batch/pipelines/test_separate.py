@@ -38,8 +38,8 @@ WAV = Delivery(format="wav")
 @pytest.fixture(autouse=True)
 def not_nice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine should not make these tests wait; that such engines give way is for test_batch_lanes."""
-    monkeypatch.setattr("engines.batch_lanes.BATCH_NICE", 0)
-    monkeypatch.setattr("batch.pipelines.passes.BATCH_NICE", 0)
+    monkeypatch.setattr("engines.batch_lanes.BATCH_NICE", 1)
+    monkeypatch.setattr("batch.pipelines.passes.BATCH_NICE", 1)
 
 
 @asynccontextmanager
