@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from batch.conversations import DETAIL, Conversations
 from batch.forms import URLENCODED
+from batch.jobs import Job
 from batch.media import MediaLimits
 from batch.service import check_length, fingerprint, idempotency_key
 from batch.uploads import Upload
@@ -102,11 +103,13 @@ class Speech:
             async with self._exchange.asked(request, optional={"audio": cap(STT_MB)}) as asked:
                 form = read_form(ChatForm, asked.form.fields)
                 client = Client(asked.caller, asked.key, asked.fingerprint)
-                return await self._chat(request, client, form, asked.form.files.get("audio"))
-        client, form = await self._json(request, ChatForm, "/v1/voice-chat/")
-        return await self._chat(request, client, form, None)
+                job = await self._chat(request, client, form, asked.form.files.get("audio"))
+        else:
+            client, form = await self._json(request, ChatForm, "/v1/voice-chat/")
+            job = await self._chat(request, client, form, None)
+        return await self._desk.reply(request, job, waited=True)
 
-    async def _chat(self, request: Request, client: Client, form: ChatForm, audio: Upload | None) -> Response:
+    async def _chat(self, request: Request, client: Client, form: ChatForm, audio: Upload | None) -> Job:
         form.checked(audio=audio is not None)
         needs(self._texts, "chat")
         model = find(form.tts_model, Kind.SPEECH, self._voices.speakers, field="tts_model")
@@ -118,12 +121,10 @@ class Speech:
         await self._service.check(client.caller, work)
         if audio is None:
             check_said(form.text, client.caller.plan.text_chars)
-            job = await self._desk.submit(request, client, _turn(work, said))
-        else:
-            async with self._media.take(audio, MediaLimits(_TURN_S, _TURN_S)) as sound:
-                heard = form.work(voice, before, sound.upload, round(sound.seconds, 2))
-                job = await self._desk.submit(request, client, _turn(heard, said))
-        return await self._desk.reply(request, job, waited=True)
+            return await self._desk.submit(request, client, _turn(work, said))
+        async with self._media.take(audio, MediaLimits(_TURN_S, _TURN_S)) as sound:
+            heard = form.work(voice, before, sound.upload, round(sound.seconds, 2))
+            return await self._desk.submit(request, client, _turn(heard, said))
 
     async def _json(self, request: Request, model: type[M], path: str) -> tuple[Client, M]:
         caller = await self._exchange.caller(request)
