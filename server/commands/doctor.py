@@ -15,9 +15,11 @@ from engines.base import Capabilities, Task
 from engines.host import EngineHost
 from engines.registry import EngineSpec
 from protocol.errors import VoiceError
+from server.advice import advice
 from server.commands.terminal import err, out, program, run
 from server.engines import DEMUCS, TRANSFORMERS, WHISPER, models_root, with_model
 from server.gpu import find_gpu
+from server.machine import find_machine
 from server.microphone import audio_problem
 from server.settings import Settings, load_settings
 from server.text_models import LANGUAGE_MODEL, TRANSLATOR
@@ -57,7 +59,8 @@ class Finding:
 
 
 def doctor(data: Annotated[Path | None, typer.Option(help="The server's data directory.")] = None) -> None:
-    """Start every engine that is installed, and say what works, for which languages, and what would add the rest."""
+    """Start every engine that is installed; say what works, for which languages, what would add the rest, which models
+    suit this machine, and how fast they are."""
     settings = load_settings(data=data)
     findings = run(_examine(settings))
     console = out()
@@ -72,8 +75,11 @@ def doctor(data: Annotated[Path | None, typer.Option(help="The server's data dir
     console.print("")
     console.print(_model_table(settings))
     console.print("")
-    advice = list(_advice(findings, settings))
-    for line in advice or ["Nothing is missing."]:
+    for line in advice(settings, find_machine(), program()):
+        console.print(line, markup=False, highlight=False)
+    console.print("")
+    missing = list(_missing(findings, settings))
+    for line in missing or ["Nothing is missing."]:
         console.print(line)
     working = {finding.spec.task for finding in findings if finding.found is not None}
     raise typer.Exit(0 if working.issuperset(_NEEDED) else 1)
@@ -134,7 +140,7 @@ def _model_table(settings: Settings) -> Table:
     return table
 
 
-def _advice(findings: list[Finding], settings: Settings) -> list[str]:
+def _missing(findings: list[Finding], settings: Settings) -> list[str]:
     lines = [
         f"To add {finding.spec.name}: {finding.spec.install.replace('voxline ', f'{program()} ', 1)}"
         for finding in findings

@@ -136,3 +136,29 @@ async def test_what_an_admin_sets_of_batch_models_is_in_force_while_the_server_r
     await tune_batch_models(fleet, policies)
     assert fleet.lanes.idle_s > 86_400
     assert fleet.lanes.compute_type == ""
+
+
+def test_each_gpu_has_a_process_of_its_own(tmp_path: Path) -> None:
+    settings = installed(tmp_path, "small").model_copy(update={"whisper_device": "cuda:0, cuda:1"})
+    (spec,) = [spec for spec in choose_engines(settings) if spec.name == WHISPER]
+    assert spec.processes == 2 and spec.options["device"] == "cuda:0"
+    assert [spec.of_process(number).options["device"] for number in range(2)] == ["cuda:0", "cuda:1"]
+    (one,) = [spec for spec in choose_engines(installed(tmp_path / "b", "small")) if spec.name == WHISPER]
+    assert one.processes == 1 and one.of_process(0).options["device"] == "cpu"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "auto", "cuda:1", "cuda:0,cuda:3"])
+def test_a_device_that_can_be_named(device: str) -> None:
+    assert Settings(whisper_device=device).whisper_device == device
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu,cuda:0", "cuda:0,cuda", ""])
+def test_a_device_that_cannot(device: str) -> None:
+    with pytest.raises(ValueError, match="whisper_device"):
+        Settings(whisper_device=device)
+
+
+def test_models_are_put_away_after_the_time_the_settings_say(tmp_path: Path) -> None:
+    settings = installed(tmp_path, "small").model_copy(update={"whisper_idle_seconds": 300.0})
+    specs = {spec.name: spec for spec in choose_engines(settings)}
+    assert specs[WHISPER].idle_s == 300 and specs[ESPEAK].idle_s == 0
