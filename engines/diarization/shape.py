@@ -24,10 +24,10 @@ Counts = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Voices:
-    """Who speaks when in each of n windows, in m pieces of speech without a pause.
+    """Who speaks when in each of n windows, in m pieces of a second or two without a pause.
 
     The voices of a window are in no order, and the next window has others. Two people who sound alike may be one voice;
-    that their pieces' prints differ tells.
+    that their pieces' prints differ tells. Pieces between which there is no pause meet.
     """
 
     active: Floats  # n x FRAMES x VOICES: how likely each speaks at a moment

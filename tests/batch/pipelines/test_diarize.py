@@ -109,6 +109,16 @@ def test_two_who_pass_for_one_voice_in_a_window_are_still_two() -> None:
     assert score(turns, who_speaks([0], voices, 2)).rate < 0.02
 
 
+def test_two_who_pass_for_one_voice_without_a_pause_are_still_two() -> None:
+    turns = [Turn(0.5, 2.5, 0), Turn(2.5, 4.5, 1), Turn(5.0, 7.0, 0), Turn(7.4, 9.5, 1)]
+    voices = heard(turns, [0], 2, np.random.default_rng(1))
+    voices.active[0, :, 0] = voices.active[0].max(axis=1)
+    voices.active[0, :, 1:] = 0.0
+    voices.pieces[:, 1] = 0
+    voices.pieces[1, 2] = voices.pieces[0, 3]
+    assert score(turns, who_speaks([0], voices, 2)).rate < 0.02
+
+
 def test_a_piece_too_short_to_tell_goes_with_its_voice() -> None:
     turns = [Turn(0.5, 4.0, 0), Turn(4.3, 4.9, 0), Turn(6.0, 9.5, 1)]
     voices = heard(turns, [0], 2, np.random.default_rng(1))
