@@ -11,8 +11,8 @@ from protocol.languages import language_name
 from protocol.work import (
     Analyzing,
     AnyVoice,
-    Converting,
     Conversing,
+    Converting,
     Deechoing,
     Dubbing,
     Enhancing,

@@ -172,8 +172,8 @@ class Fleet:
 
     def _on_demand(self) -> Iterator[tuple[Capabilities, OnDemand[Any]]]:
         yield from ((one.able, one.lane) for one in self._transcribers)
-        yield from ((described(spec), lane) for spec, lane in chain(self._separators, self._diarizers))
-        yield from ((described(spec), lane) for spec, lane in chain(self._sound_tools.values(), self._of_texts.values()))
+        others = chain(self._separators, self._diarizers, self._sound_tools.values(), self._of_texts.values())
+        yield from ((described(spec), lane) for spec, lane in others)
 
     def pids(self) -> list[int]:
         """The process numbers of all children."""

@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     tcp_user_timeout: float = Field(
         default=20.0, gt=0, description="Seconds of unacknowledged data that drop a connection."
     )
-    ping_interval: float = Field(default=10.0, gt=0, description="Seconds between pings; 18 and more for silent sessions.")
+    ping_interval: float = Field(default=10.0, gt=0, description="Seconds between pings; 18 or more if silent.")
     ping_timeout: float = Field(default=10.0, gt=0, description="Seconds a pong may take.")
     drain_timeout: float = Field(default=20.0, ge=0, description="Seconds live sessions get to finish after SIGTERM.")
     drain_hard: float = Field(default=5.0, ge=0, description="Further seconds until what is left is cut off.")
