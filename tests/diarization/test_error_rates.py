@@ -24,16 +24,16 @@ def call() -> Conversation:
 
 
 def call_and_voices() -> Conversation:
-    return mixed(list(alone(call()).values()), 45.0, 1, 1)
+    return mixed(list(alone(call()).values()), 35.0, 1, 1)
 
 
 #: Most error where the number of speakers is to be found out, and where it is given. Measured: see the documentation.
 CASES: list[tuple[Callable[[], Conversation], float, float]] = [
-    (lambda: synthetic(2, 40.0, 1), 0.05, 0.05),
-    (lambda: synthetic(3, 40.0, 0), 0.05, 0.05),
-    (lambda: synthetic(4, 45.0, 1), 0.25, 0.08),
+    (lambda: synthetic(2, 25.0, 1), 0.05, 0.05),
+    (lambda: synthetic(3, 35.0, 0), 0.05, 0.05),
+    (lambda: synthetic(4, 45.0, 1), 0.10, 0.05),
     (call, 0.05, 0.05),
-    (call_and_voices, 0.20, 0.10),
+    (call_and_voices, 0.10, 0.05),
 ]
 
 
@@ -43,7 +43,7 @@ async def test_the_error_rate(
 ) -> None:
     conversation = talk()
     places, voices = await ears.listen(conversation, tmp_path)
-    assert score(conversation.turns, who_speaks(places, voices, 0)).rate <= free
-    told = who_speaks(places, voices, conversation.speakers)
-    assert score(conversation.turns, told).rate <= given
+    found, told = who_speaks(places, voices, 0), who_speaks(places, voices, conversation.speakers)
     assert len({turn.speaker for turn in told}) == conversation.speakers
+    rates = score(conversation.turns, found).rate, score(conversation.turns, told).rate
+    assert rates[0] <= free and rates[1] <= given, rates
