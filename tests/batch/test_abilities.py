@@ -61,6 +61,10 @@ class Able:
             raise VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language")
         return WHISPER
 
+    @property
+    def diarizer(self) -> None:
+        raise VoiceError(Code.NOT_INSTALLED, "no diarizer", install="pip install voices")
+
     def separator(self, stems: Sequence[str] = ()) -> None:
         raise VoiceError(Code.NOT_INSTALLED, "no separator", install="pip install demucs")
 
@@ -95,6 +99,7 @@ async def refusal(work: Work, *able: Capabilities) -> VoiceError:
         saying(VoiceSaved(voice_id=MY_VOICE)),
         Dubbing(cues=(Cue(start=0, end=1, text="a"),), voice=VoiceSaved(voice_id=MY_VOICE)),
         Transcribing(upload="", seconds=0, language="en"),
+        Transcribing(upload="", seconds=0, language="en", diarize=True, must_diarize=False),
         Revoicing(upload="", seconds=0, voice=VoiceNamed(code="af_bella"), language="en"),
         Converting(upload="", seconds=0),
         Converting(upload="", seconds=0, format="aac", bitrate=320, sample_rate=22_050),
@@ -126,6 +131,7 @@ async def test_what_is_not_installed() -> None:
     assert (await refusal(Separating(upload="", seconds=0))).facts["install"] == "pip install demucs"
     assert (await refusal(Transcribing(upload="", seconds=0, engine="large"))).code is Code.NOT_INSTALLED
     assert (await refusal(saying(VoiceNamed()), WHISPER)).code is Code.NOT_INSTALLED
+    assert (await refusal(Transcribing(upload="", seconds=0, diarize=True))).facts["install"] == "pip install voices"
     mute = Capabilities("mute", Task.SYNTHESIZE)
     assert (await refusal(saying(VoiceClone(upload="")), mute)).facts["field"] == "ref_audio"
 
