@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from protocol.work import MOST_SPEAKERS
+
 MOST = 600  # prints that are compared with each other
 ALIKE = 0.48  # speakers that are this alike are one, where nothing else tells
 # Where it is clear who is the same and who is not, the likenesses of those that are joined fall all at once. Such a gap
@@ -74,9 +76,10 @@ def cluster(prints: Floats, seconds: Floats, speakers: int = 0) -> Clusters:
     labels = _cut(groups, merges, speakers) if speakers else _labels(len(groups), merges, _threshold(groups, merges))
     found = groups.joined(labels)
     kept = _large(found, seconds)
-    if speakers and kept.sum() != speakers:
+    most = speakers or MOST_SPEAKERS
+    if kept.sum() > most or (speakers and kept.sum() < speakers):
         kept = np.zeros(len(found), bool)
-        kept[np.argsort(-found.seconds, kind="stable")[:speakers]] = True
+        kept[np.argsort(-found.seconds, kind="stable")[:most]] = True
     centres = found.sums[kept]
     return Clusters(centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), np.float32(1e-9)))
 

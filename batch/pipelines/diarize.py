@@ -26,6 +26,7 @@ STEP = FRAMES // 2 + 1  # moments from one window to the next
 MOMENT_S = HOP / RATE
 STEP_S = STEP * MOMENT_S
 _AT_ONCE = 4  # windows in a call: no more than a second or two of work
+_RANKED = 1 << 15  # moments whose speakers are compared at a time
 _CLEAR_S = 1.0  # prints of less only follow the others
 _CLEARLY = 0.25  # how much more alike a piece must be to somebody else than to whom it was taken for
 _SPEAKS = 0.5
@@ -179,7 +180,8 @@ def _activity(places: Sequence[int], part: slice, voices: Voices, here: Numbers,
     """Who speaks at each moment of some windows, which have these pieces: moments x speakers."""
     origin = places[part.start]
     moments = (places[part.stop - 1] - origin) * STEP + FRAMES
-    total, at_once, weights = np.zeros((moments, many)), np.zeros(moments), np.zeros(moments)
+    total = np.zeros((moments, many), np.float32)
+    at_once, weights = np.zeros(moments), np.zeros(moments)
     weight = np.hamming(FRAMES)  # the middle of a window is heard with more around it than its ends
     for place in places[part]:
         weights[(place - origin) * STEP :][:FRAMES] += weight
@@ -189,8 +191,12 @@ def _activity(places: Sequence[int], part: slice, voices: Voices, here: Numbers,
         at = (places[window] - origin) * STEP
         total[at + first : at + behind, whose[index]] += weight[first:behind] * likely
         at_once[at + first : at + behind] += weight[first:behind] * (likely >= _SPEAKS)
-    rank = np.argsort(np.argsort(-total, axis=1, kind="stable"), axis=1)
-    speaks: Flags = (rank < np.rint(at_once / weights)[:, None]) & (total > 0)
+    count = np.rint(at_once / weights)[:, None]
+    speaks = np.empty((moments, many), bool)
+    for first in range(0, moments, _RANKED):
+        some = total[first : first + _RANKED]
+        rank = np.argsort(np.argsort(-some, axis=1, kind="stable"), axis=1)
+        speaks[first : first + _RANKED] = (rank < count[first : first + _RANKED]) & (some > 0)
     return speaks
 
 

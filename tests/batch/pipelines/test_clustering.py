@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch.pipelines.clustering import MOST, Floats, cluster
+from protocol.work import MOST_SPEAKERS
 
 
 def voices(counts: list[int], seed: int, spread: float = 0.5) -> tuple[Floats, np.ndarray]:
@@ -51,6 +52,12 @@ def test_many_prints_are_clustered_part_by_part() -> None:
     prints, who = voices([900, 700, 500, 40], 5)
     assert len(prints) > 3 * MOST
     assert agree(cluster(prints, np.full(len(prints), 3.0, np.float32)).nearest(prints), who)
+
+
+def test_a_crowd_is_no_more_than_can_be_told_apart() -> None:
+    prints, _ = voices([4] * 30, 2)
+    seconds = np.full(len(prints), 3.0, np.float32)
+    assert len(cluster(prints, seconds).centres) == MOST_SPEAKERS
 
 
 def test_one_print_is_one_speaker() -> None:
