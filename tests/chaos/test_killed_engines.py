@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import InvalidStatus
 
 from loadtest.recordings import CHECKPOINT, record
 from tests.chaos.clients import CALL, CALL_CONFIG, Heard, configured, play, rest, spoken, transcript
@@ -39,7 +40,7 @@ SCRIPTED = Part(CALL, {**CALL_CONFIG, "prompt": "[[slow:0.01]]"}, 800, 0.01)  # 
 
 async def hear(server: World, part: Part, started: asyncio.Semaphore) -> Heard:
     """A session of speech in; ``started`` when half of it is said."""
-    stream = await configured(server.hears, dict(part.config))
+    stream = await admitted(server.hears, dict(part.config))
     half = len(part.sound) // 2 // part.size * part.size
 
     async def say() -> None:
@@ -50,6 +51,19 @@ async def hear(server: World, part: Part, started: asyncio.Semaphore) -> Heard:
     async with asyncio.TaskGroup() as group:
         group.create_task(say())
         return await rest(stream)
+
+
+async def admitted(url: str, config: dict[str, object]) -> ClientConnection:
+    """A stream; whoever is told that the server is busy comes again. It is for a while, after finals had to wait."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_S
+    while True:
+        try:
+            return await configured(url, config)
+        except InvalidStatus as refused:
+            if refused.response.status_code != 503 or loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.2)
 
 
 async def play_on(stream: ClientConnection, sound: bytes, part: Part) -> None:
