@@ -21,7 +21,7 @@ from tests.server.conftest import started
 T = TypeVar("T")
 
 EXAMPLES = Path(__file__).parent / "examples"
-PATIENCE_S = 60
+PATIENCE_S = 240  # the engines of batch work give way to all that the tests do beside them
 _numbers = count(1)
 
 

@@ -35,7 +35,7 @@ def leave(api: Api, client: httpx.Client, sample: bytes) -> None:
 
     before, form = api.within(jobs), {"file": ("a.wav", sample)}
     with pytest.raises(httpx.ReadTimeout):
-        client.post(PATH, files=form, timeout=httpx.Timeout(60, read=LEAVES_S))
+        client.post(PATH, files=form, timeout=httpx.Timeout(240, read=LEAVES_S))
     for _ in range(PATIENCE_S * 20):
         if api.within(jobs) > before:
             return

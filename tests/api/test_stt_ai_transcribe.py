@@ -120,7 +120,7 @@ def test_a_client_that_leaves_takes_nothing_with_it(api: Api, files: Path) -> No
     with api.client(person) as client:
         form = {"file": ("podcast.mp3", (files / "podcast.mp3").read_bytes())}
         with pytest.raises(httpx.ReadTimeout):
-            client.post(PATH, files=form, data={"diarize": "0"}, timeout=httpx.Timeout(60, read=LEAVES_S))
+            client.post(PATH, files=form, data={"diarize": "0"}, timeout=httpx.Timeout(240, read=LEAVES_S))
         for _ in range(PATIENCE_S * 20):
             if found := client.get("/api/v1/transcripts/").json()["results"]:
                 break

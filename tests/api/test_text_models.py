@@ -32,7 +32,7 @@ async def api(model: LanguageServer, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def client(api: Api) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=api.base, headers=api.people[0].bearer, timeout=60)
+    return httpx.AsyncClient(base_url=api.base, headers=api.people[0].bearer, timeout=240)
 
 
 async def test_it_writes_and_translates(api: tuple[Api, Path], model: LanguageServer) -> None:
