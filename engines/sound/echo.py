@@ -17,7 +17,7 @@ LONGEST_S, SHORTEST_S = 0.7, 0.045  # shorter is timbre, and the pitch of voices
 _WINDOW_S = 2.7
 _RATE = 16_000
 _SHARPNESS = 9.0  # times the middle height of its surroundings: below that a peak is chance
-_LEAST, _MOST = 0.06, 0.9  # of a gain
+_LEAST, _MOST = 0.1, 0.9  # of a gain; a room's first reflections can look like a fainter one
 
 
 @dataclass(frozen=True, slots=True)

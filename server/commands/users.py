@@ -125,7 +125,8 @@ def limits(
             await accounts.users.set_limits(user.id, overrides)
         table = Table("limit", "value", "set by", box=None, pad_edge=False)
         in_force = overrides.over((await accounts.policies.current()).plan(user.plan))
-        for name, value in in_force:
+        for name in Overrides.model_fields:
+            value = getattr(in_force, name)
             by = f"plan {user.plan}" if getattr(overrides, name) is None else "admin"
             table.add_row(name, str(value) if value else "none", by)
         return table

@@ -1,6 +1,7 @@
 """For tests with real children: a host for the length of a block, and proof that nothing was left behind."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -69,7 +70,8 @@ def children() -> set[int]:
     """The process numbers of this process's children, dead ones that nobody waited for included."""
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        found.update(int(pid) for pid in (task / "children").read_text().split())
+        with contextlib.suppress(FileNotFoundError):  # a thread that ended since they were listed
+            found.update(int(pid) for pid in (task / "children").read_text().split())
     return found
 
 
