@@ -120,7 +120,7 @@ def _speech_only(seconds: float) -> Recording:
     return Recording(pcm[: int(seconds * RATE) * 2], ())
 
 
-def connections(report: Report, *, count: int = 10_000, seconds: float = 20.0) -> None:
+def connections(report: Report, *, count: int = 10_000, seconds: float = 12.0) -> None:
     """Idle connections: memory of each, CPU of all."""
     with running(null=True) as subject:
         figures = asyncio.run(idle(subject, count, seconds))
