@@ -208,9 +208,13 @@ def _within(figures: dict[str, float], seconds: float) -> bool:
 
 
 def company(report: Report, others: int = IN_TURN) -> None:
-    """Whether a caller is told the same alone and among others, by a model whose text depends on what is said."""
+    """Whether a caller is told the same alone and among others, by a model whose text depends on what is said.
+
+    Without partials: what a partial showed as stable stays in the final, and how many there are depends on the load.
+    """
     mine, *theirs = talks(others + 1, 2)
     config: dict[str, object] = {"vad": {"min_silence_ms": ENDPOINT_MS}, "word_timestamps": True}
+    config["interim_results"] = False
     with running(environment=with_model(CHECKPOINT)) as subject:
         url = f"{subject.ws}/v1/stream"
         alone = swarm(call, [(url, subject.key, mine, config, 0.0, False)])[0]

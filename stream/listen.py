@@ -15,6 +15,8 @@ from stream.meter import Meter
 from stream.service import Service
 from stream.socket import Socket
 
+PARTIAL_INTERVAL_S = 0.48  # fifteen windows: where every other one is left out, there is still one a second
+
 
 class Listening(Service[Hearing]):
     """Serves the speech-in sessions of one server. ``limits`` are those of a session; ``now`` is monotonic seconds."""
@@ -29,7 +31,7 @@ class Listening(Service[Hearing]):
         now: Callable[[], float],
         new_id: Callable[[], str],
         limits: Limits = LIMITS,
-        partial_interval_s: float = 0.5,
+        partial_interval_s: float = PARTIAL_INTERVAL_S,
     ) -> None:
         super().__init__(KIND, meter, stt_ai.error_reply)
         self._fleet = fleet
