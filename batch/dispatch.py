@@ -112,6 +112,7 @@ class RedisDispatch(LocalDispatch):
                 Code.BAD_REQUEST, "redis_url must be like redis://host:6379/0.", field="redis_url"
             ) from None
         self.connected = False
+        self._closed = False
         self._url = url
         self._outbox: asyncio.Queue[str] = asyncio.Queue(_OUTBOX)
 
@@ -121,10 +122,15 @@ class RedisDispatch(LocalDispatch):
         if self.connected and not self._outbox.full():
             self._outbox.put_nowait(topic)
 
+    def close(self) -> None:
+        """To be called before ``run`` is cancelled: the client's library loses a cancellation that finds it connecting,
+        and one that makes a connection break; then this ends it."""
+        self._closed = True
+
     async def run(self) -> None:
-        """Stay connected, until cancelled. Trouble with Redis is logged once, and ends by itself."""
+        """Stay connected, until closed and cancelled. Trouble with Redis is logged once, and ends by itself."""
         delay, complained = _RETRY_FIRST_S, False
-        while True:
+        while not self._closed:
             try:
                 await self._serve()
             except (RedisError, OSError, TimeoutError) as error:
@@ -133,7 +139,8 @@ class RedisDispatch(LocalDispatch):
                 if lost or not complained:
                     log.warning("no Redis, waiting by polling", extra={"cause": type(error).__name__})
                     complained = True
-            await asyncio.sleep(delay)
+            if not self._closed:
+                await asyncio.sleep(delay)
 
     async def _serve(self) -> None:
         client = Redis.from_url(
@@ -153,7 +160,7 @@ class RedisDispatch(LocalDispatch):
 
     async def _hear(self, channel: PubSub) -> None:
         quiet = False
-        while True:
+        while not self._closed:
             message = await channel.get_message(timeout=_QUIET_S)
             if message is None:
                 if quiet:
@@ -170,7 +177,7 @@ class RedisDispatch(LocalDispatch):
                 super().announce(message["data"].decode(errors="replace"))
 
     async def _tell(self, client: Redis) -> None:
-        while True:
+        while not self._closed:
             await client.publish(_CHANNEL, await self._outbox.get())
 
 
@@ -186,6 +193,7 @@ async def open_dispatch(redis_url: str) -> AsyncIterator[LocalDispatch]:
         try:
             yield dispatch
         finally:
+            dispatch.close()
             running.cancel()
 
 

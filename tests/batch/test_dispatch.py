@@ -133,3 +133,28 @@ async def test_the_end_comes_at_once_even_with_a_frozen_redis(redis_server: Redi
                 one.announce(JOBS)
             began = time.monotonic()
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("call", ["PubSub.get_message", "Redis.publish"])
+@pytest.mark.parametrize("error", [None, ConnectionError("cut off")])
+async def test_it_ends_though_the_client_loses_its_cancellation(
+    redis_server: Redis, monkeypatch: pytest.MonkeyPatch, call: str, error: Exception | None
+) -> None:
+    """Told to stop while it was still connecting, a server did not."""
+    waiting = asyncio.Event()
+
+    async def broken(*_: object, **__: object) -> None:
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if error is not None:
+                raise error from None
+
+    monkeypatch.setattr(f"redis.asyncio.client.{call}", broken)
+    async with asyncio.timeout(10):
+        async with open_dispatch(redis_server.url) as dispatch:
+            if call == "Redis.publish":
+                await connected(dispatch)
+            dispatch.announce(JOBS)
+            await waiting.wait()
