@@ -8,7 +8,8 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-WORKERS ?= 2
+# One more than the cores of a small machine: many tests wait for real deadlines meanwhile.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test test-postgres test-nightly check lint lock loadtest checkpoint clean
