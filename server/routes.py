@@ -93,13 +93,6 @@ def _others(
     missing: Callable[[Request], Awaitable[Response]] | None,
     tell: Callable[[str, VoiceError], Response],
 ) -> Asgi:
-    routes = Routes(parts)
-    table = [
-        *map(Route, PROBE_PATHS, (routes.healthz, routes.readyz, routes.metrics)),
-        *(route for prefix in ("", "/c") for route in routes.table(prefix)),
-        *more,
-    ]
-
     async def failed(request: Request, error: VoiceError) -> Response:
         return tell(request.url.path, error)
 
@@ -111,7 +104,7 @@ def _others(
         return await missing(request) if missing is not None and person else _refused(request, error, tell)
 
     handlers = {VoiceError: failed, HTTPException: refused, ClientGone: _left, Exception: broken}
-    app = Starlette(routes=table, exception_handlers=handlers)  # type: ignore[arg-type]
+    app = Starlette(routes=[*own_routes(Routes(parts)), *more], exception_handlers=handlers)  # type: ignore[arg-type]
     app.router.redirect_slashes = False  # X2: a 307 loses the body of a streamed upload
     return app
 
@@ -157,16 +150,6 @@ class Routes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-
-    def table(self, prefix: str) -> list[BaseRoute]:
-        """What seed C's clients ask, and browsers' backends."""
-        return [
-            Route(prefix + "/health", self.health),
-            Route(prefix + "/v1/models", self.models),
-            Route(prefix + "/v1/languages", self.languages),
-            Route(prefix + "/v1/voices", self.voices),
-            Route(prefix + "/v1/tokens", self.mint_token, methods=["POST"]),
-        ]
 
     async def healthz(self, _request: Request) -> Response:
         """The process is alive and its loop turns."""
