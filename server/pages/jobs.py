@@ -40,7 +40,7 @@ _WHAT = {
     "srt_to_voice": "Subtitles to speech",
     "audio_separate": "Separation of voice and music",
 }
-_KINDS = {
+KINDS = {  # of work that another API was asked for
     "speak": "Speech",
     "dub": "Subtitles to speech",
     "transcribe": "Transcript",
@@ -50,6 +50,8 @@ _KINDS = {
     "convert": "Conversion",
     "analyze": "Analysis of music",
     "revoice": "Change of voice",
+    "interpret": "Translated speech",
+    "converse": "Spoken answer",
 }
 
 
@@ -165,7 +167,7 @@ class JobPages:
 
 
 def _row(job: Job) -> dict[str, Any]:
-    what = _WHAT.get(str(job.details.get("job_type", "")), _KINDS[job.work.kind])
+    what = _WHAT.get(str(job.details.get("job_type", "")), KINDS[job.work.kind])
     return {
         "id": job.id,
         "what": what,
