@@ -234,8 +234,9 @@ class LiveTab:
         """Hold the next minute ahead, as far as there are credits."""
         try:
             await self._extend(self._allowed, ahead=True)
-        except VoiceError as error:  # the session goes on with what it has
-            _log.info("nothing more could be held for a session", extra={"session": self.id, "reason": error.code})
+        except (VoiceError, SQLAlchemyError):
+            self._ahead = 0  # the session goes on with what it has, and asks again when that is used up
+            _log.warning("nothing more could be held for a session", exc_info=True, extra={"session": self.id})
 
     # -- for the meter ---------------------------------------------------------------------------
 
@@ -257,7 +258,7 @@ class LiveTab:
         return max(self.booked, min(self._wanted, self._allowed))
 
     async def _extend(self, least: int, *, ahead: bool = False) -> None:
-        """Have ``least`` whole units allowed, better a minute more than was booked or is wanted."""
+        """Have ``least`` whole units allowed, better a minute more than is wanted."""
         async with self._turn:  # who comes while somebody is at it is mostly served with him
             if least <= self._allowed and not ahead:
                 return
@@ -271,8 +272,9 @@ class LiveTab:
                 if row is None:
                     raise _lost()
                 allowed = await self._renew(connection, row, booked, least, wanted)
-            self._last = allowed < max(least, booked + base)
+            self._last = allowed < wanted + base
             self._allowed, self.noted = allowed, booked
+            self._ahead = min(self._ahead, max(0, allowed - wanted))  # more was not to be had: half of that will do
             self._held_at, self._held_from = now, wanted
 
     async def _renew(self, connection: AsyncConnection, row: Row[Any], booked: int, least: int, wanted: int) -> int:
@@ -280,7 +282,7 @@ class LiveTab:
         ledger, charged = self._meter.ledger, self.price.of(booked)
         await ledger.capture(connection, row.hold_id, charged - row.captured)
         available = (await ledger.lock(connection, row.user_id)).available
-        minute, pace = max(least, booked + AHEAD[self.price.unit]), wanted + self._ahead
+        minute, pace = wanted + AHEAD[self.price.unit], wanted + self._ahead
         allowed = _affordable(self.price, charged, available, least=least, most=minute)
         if pace > allowed == minute:
             allowed = _affordable(self.price, charged, available // _SHARE_AHEAD, least=allowed, most=pace)

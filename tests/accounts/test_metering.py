@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.ledger import Balance, Ledger
 from accounts.metering import AHEAD, LiveMeter, LiveTab, _affordable
@@ -326,6 +327,38 @@ async def test_a_half_used_hold_is_renewed_beside_the_session(server: Server) ->
     assert (await server.balance(ada)).spent == 31 * SECOND
 
 
+async def test_who_has_little_is_held_for_now_and_then_however_fast_he_goes(server: Server) -> None:
+    """A minute at his pace is more than he has: what could be held instead is used half up before the next."""
+    ada = await server.person(40_000)
+    tab = await server.meter.open(ada, Route.LIVE_SPEAK)
+    for characters in range(0, 40_000, 20):
+        await tab.reserve(characters)
+        if tab.low:
+            await tab.extend()
+    assert 10 < await server.holds() <= 60
+    await tab.book(39_980)
+    await tab.settle()
+    assert (await server.balance(ada)).spent == 39_980
+
+
+async def test_a_store_that_fails_while_it_holds_ahead_ends_nothing(server: Server) -> None:
+    ada = await server.person(100_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    failing = Broken(SQLAlchemyError("the connection is gone"))
+    kept, server.meter.store = server.meter.store, failing  # type: ignore[assignment]
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(server.meter.run())
+        await tab.reserve(45)
+        await failing.asked.wait()
+        server.meter.store = kept
+        await server.use(tab, 59)  # what was held before
+        await server.use(tab, 100)  # and more, for which there was time to wait
+        assert not running.done()
+        await server.meter.aclose()
+        await running
+    assert (await server.balance(ada)).spent == 100 * SECOND
+
+
 async def test_of_two_who_ask_at_once_the_second_finds_it_reserved(server: Server) -> None:
     tab = await server.meter.open(await server.person(10_000), Route.LIVE_LISTEN)
     await asyncio.gather(tab.reserve(100), tab.reserve(90), tab.book(80))
@@ -422,14 +455,15 @@ async def test_the_loop_beats_and_survives_a_store_that_is_away(
 
 
 class Broken:
-    """A store whose disk is full."""
+    """A store that fails; without an error of its own its disk is full."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.asked = asyncio.Event()
+        self._error = error or VoiceError(Code.STORAGE_FULL, "The server cannot store anything now.")
 
     def write(self) -> Any:
         self.asked.set()
-        raise VoiceError(Code.STORAGE_FULL, "The server cannot store anything now.")
+        raise self._error
 
 
 ACTS: dict[str, Callable[[Server, int, LiveTab], Awaitable[object]]] = {
