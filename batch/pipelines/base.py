@@ -29,6 +29,14 @@ class JobContext:
     progress: Callable[[float], None]  # the share that is done, 0 to 1; cheap, from any thread
     priority: Priority = Priority.BATCH  # SYNCHRONOUS while somebody waits for the job on an open connection
 
+    def step(self, before: float, after: float) -> Callable[[float], None]:
+        """Tells the progress of a step that takes the work from one share to another."""
+
+        def tell(share: float) -> None:
+            self.progress(min(1.0, before + (after - before) * share))
+
+        return tell
+
 
 @dataclass(frozen=True, slots=True)
 class ProducedFile:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from batch.pipelines import speak
 from batch.pipelines.base import JobContext, Produced, Tools
-from batch.pipelines.interpret import engines, hear, part
+from batch.pipelines.interpret import engines, hear
 from batch.texts import Texts
 from engines.voices import voice_for
 from protocol.script import guess_language
@@ -19,7 +19,7 @@ async def run(work: Conversing, context: JobContext, tools: Tools) -> Produced:
     said, hearer, language = work.text, "", ""
     if work.upload:
         wanted = Transcribing(upload=work.upload, seconds=work.seconds, formats=())
-        heard = await hear(wanted, replace(context, progress=part(context, 0.0, HEARING)), tools)
+        heard = await hear(wanted, replace(context, progress=context.step(0.0, HEARING)), tools)
         said, hearer, language = heard.text, heard.engine, heard.language
     context.progress(HEARING)
     turns = [*(Turn(Role(turn.role), turn.text) for turn in work.before), Turn(Role.USER, said)]
@@ -27,7 +27,7 @@ async def run(work: Conversing, context: JobContext, tools: Tools) -> Produced:
     context.progress(ANSWERING)
     line = Line(text=answer.text, voice=_voice(work.voice, answer.text, tools))
     speaking = Speaking(lines=(line,), style=work.style, delivery=work.delivery)
-    spoken = await speak.run(speaking, replace(context, progress=part(context, ANSWERING, 1.0)), tools)
+    spoken = await speak.run(speaking, replace(context, progress=context.step(ANSWERING, 1.0)), tools)
     return replace(
         spoken,
         engine=engines(hearer, answer.model, spoken.engine),

@@ -29,7 +29,7 @@ async def run(work: Deechoing, context: JobContext, tools: Tools) -> Produced:
     """Take the room out of a recording."""
     async with recording(work.upload, context, tools) as take:
         async with tools.fleet.sound_tool("deecho").borrow() as host:
-            heard = await listen(take, host, {"listen": True}, lambda share: context.progress(_LISTENING * share))
+            heard = await listen(take, host, {"listen": True}, context.step(0.0, _LISTENING))
             echo = await asyncio.to_thread(echo_in, heard) if work.echo else None
             decay_s = decay_in(heard) if work.reverb else 0.0
             order: dict[str, object] = {"intensity": work.intensity, "reverb_s": decay_s}
@@ -46,10 +46,7 @@ async def run(work: Deechoing, context: JobContext, tools: Tools) -> Produced:
                     bitrate=work.delivery.bitrate,
                 ) as outlet,
             ):
-                share = 1 - _LISTENING
-                await treat(
-                    take, host, order, lambda done: context.progress(_LISTENING + share * done), outlet.write, thread
-                )
+                await treat(take, host, order, context.step(_LISTENING, 1.0), outlet.write, thread)
             engine = host.capabilities.engine
         return Produced((outlet.file,), engine=engine, seconds=take.seconds, note=_note(work, echo, decay_s))
 

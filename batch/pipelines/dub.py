@@ -57,10 +57,7 @@ async def run(work: Dubbing, context: JobContext, tools: Tools) -> Produced:
             await asyncio.to_thread(_put, tape, file, one, placed)
             context.progress(SPEAKING + PLACING * number / len(kept))
         await asyncio.to_thread(tape.pause, total - tape.seconds)
-        rest = 1 - SPEAKING - PLACING
-        file_made = await deliver(
-            tape, work.delivery, context.directory, lambda share: context.progress(1 - rest * (1 - share))
-        )
+        file_made = await deliver(tape, work.delivery, context.directory, context.step(SPEAKING + PLACING, 1.0))
         return Produced(
             (file_made,),
             engine=", ".join(dict.fromkeys(part.person.engine for part in parts)),

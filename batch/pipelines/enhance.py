@@ -4,8 +4,6 @@ What the upper band of a narrow recording held cannot be known; asked for ``supe
 band below it, at 48 kHz, and the outcome's note says so. A recording that reaches high enough already is left alone.
 """
 
-from functools import partial
-
 from batch.pipelines.base import JobContext, Produced, Tools
 from batch.pipelines.delivery import rate_for
 from batch.pipelines.outlet import Outlet, copied
@@ -16,7 +14,7 @@ from engines.sound import bandwidth
 from engines.sound.levels import Levelled, Loudness
 from protocol.work import Enhancing
 
-_LISTENING, _TREATING = 0.1, 0.75  # shares of the work; the rest is encoding
+_LISTENING, _TREATING = 0.1, 0.85  # the shares of the work that are done after each step; the rest is encoding
 _NYQUIST_HZ = 96_000.0
 
 
@@ -35,7 +33,7 @@ async def run(work: Enhancing, context: JobContext, tools: Tools) -> Produced:
 
 async def _reach(take: Take, host: EngineHost, context: JobContext) -> float:
     """Up to which frequency a recording has sound, if there is something to make up above it; else 0."""
-    heard = await listen(take, host, {"listen": True}, lambda share: _told(context, 0.0, _LISTENING, share))
+    heard = await listen(take, host, {"listen": True}, context.step(0.0, _LISTENING))
     reach = max(fields.number(facts.get("reach"), 0.0, _NYQUIST_HZ) for facts in heard)
     return reach if bandwidth.can_extend(reach) else 0.0
 
@@ -53,7 +51,7 @@ async def _treated(
             file.write(pcm)
             loudness.add(pcm)
 
-        tell = partial(_told, context, _LISTENING, _TREATING)
+        tell = context.step(_LISTENING, _TREATING)
         told = await treat(take, host, order, tell, write, thread, rate=better.rate)
     taken = min((fields.number(facts.get("taken_db"), -200.0, 1.0) for facts in told), default=0.0)
     return better, loudness, taken
@@ -74,14 +72,9 @@ async def _encoded(take: Take, work: Enhancing, gain_db: float, context: JobCont
             steps=[Levelled(take.rate, take.channels, gain_db)] if work.normalize else [],
         ) as outlet,
     ):
-        before = _LISTENING + _TREATING
-        await copied(take, outlet, thread, partial(_told, context, before, 1 - before))
+        await copied(take, outlet, thread, context.step(_TREATING, 1.0))
     take.path.unlink()
     return outlet
-
-
-def _told(context: JobContext, before: float, part: float, share: float) -> None:
-    context.progress(min(1.0, before + part * share))
 
 
 def _note(work: Enhancing, taken_db: float, loudness: Loudness, gain_db: float, reach: float, rate: int) -> str:

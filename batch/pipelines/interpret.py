@@ -23,7 +23,7 @@ async def run(work: Interpreting, context: JobContext, tools: Tools) -> Produced
     wanted = Transcribing(
         upload=work.upload, seconds=work.seconds, language=work.language, engine=work.engine, formats=()
     )
-    heard = await hear(wanted, replace(context, progress=part(context, 0.0, HEARING)), tools)
+    heard = await hear(wanted, replace(context, progress=context.step(0.0, HEARING)), tools)
     said = [segment.text for segment in heard.segments if segment.text.strip()] or [heard.text]
     translated = await _translate(said, heard.language, work.target, context, tools)
     voice = VoiceClone(upload=work.upload) if work.keep_voice else work.voice
@@ -31,7 +31,7 @@ async def run(work: Interpreting, context: JobContext, tools: Tools) -> Produced
     speaking = Speaking(
         lines=(Line(text=text, voice=voice),), style=Style(language=work.target), delivery=work.delivery
     )
-    spoken = await speak.run(speaking, replace(context, progress=part(context, TRANSLATING, 1.0)), tools)
+    spoken = await speak.run(speaking, replace(context, progress=context.step(TRANSLATING, 1.0)), tools)
     return replace(
         spoken,
         engine=engines(heard.engine, translated.model, spoken.engine),
@@ -50,33 +50,16 @@ async def hear(wanted: Transcribing, context: JobContext, tools: Tools) -> Produ
     return heard
 
 
-def part(context: JobContext, start: float, end: float) -> "_Part":
-    """Tells of a step as of a part of the whole."""
-    return _Part(context, start, end)
-
-
 def engines(*names: str) -> str:
     """Who did it, in order."""
     return ", ".join(dict.fromkeys(name for name in names if name))
 
 
-class _Part:
-    def __init__(self, context: JobContext, start: float, end: float) -> None:
-        self._tell = context.progress
-        self._start = start
-        self._span = end - start
-
-    def __call__(self, share: float) -> None:
-        self._tell(self._start + self._span * share)
-
-
-async def _translate(
-    said: Sequence[str], source: str, target: str, context: JobContext, tools: Tools
-) -> Translated:
+async def _translate(said: Sequence[str], source: str, target: str, context: JobContext, tools: Tools) -> Translated:
     """All of it, in order; what is in the language already is left as it is."""
     if _base(source) == _base(target):
         return Translated(tuple(said), source, target, "")
-    texts, tell = tools.texts or Texts(), part(context, HEARING, TRANSLATING)
+    texts, tell = tools.texts or Texts(), context.step(HEARING, TRANSLATING)
     done, model = list[str](), ""
     for at in range(0, len(said), _AT_ONCE):
         translated = await texts.translate(said[at : at + _AT_ONCE], source or "auto", target)

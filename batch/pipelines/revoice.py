@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from protocol.errors import Code, VoiceError
 from protocol.work import Emotion, Revoicing, VoiceClone, VoiceSaved
 
 _SAMPLE = "1234567890, 24680, 13579. 10 20 30 40 50 60 70 80 90 100."  # words in every language
-_KNOWING, _LISTENING = 0.1, 0.2  # shares of the work
+_KNOWING, _LISTENING, _TREATING = 0.1, 0.3, 0.9  # the shares of the work that are done after each step
 _PITCHES = round(2 * STRETCH_S * 100)  # of one stretch, at most
 _HELD_LUFS = -20.0
 _REFERENCE_RATE = 24_000
@@ -61,7 +60,7 @@ async def run(work: Revoicing, context: JobContext, tools: Tools) -> Produced:
     async with recording(work.upload, context, tools, channels=1) as take:
         async with tools.fleet.sound_tool("revoice").borrow() as host:
             target, whose = await _target(work, context, tools, host)
-            heard = await listen(take, host, {"listen": True}, partial(_told, context, _KNOWING, _LISTENING))
+            heard = await listen(take, host, {"listen": True}, context.step(_KNOWING, _LISTENING))
             source = await asyncio.to_thread(voice_in, heard)
             if source is None:
                 raise VoiceError(Code.BAD_REQUEST, "file must hold speech: nobody is heard in it.", field="file")
@@ -79,7 +78,7 @@ async def run(work: Revoicing, context: JobContext, tools: Tools) -> Produced:
                     file.write(pcm)
                     loudness.add(pcm)
 
-                tell = partial(_told, context, _KNOWING + _LISTENING, 0.6)
+                tell = context.step(_LISTENING, _TREATING)
                 await treat(take, host, order, tell, write, thread, in_pauses=True)
             engine = f"{host.capabilities.engine}, {whose}" if whose else host.capabilities.engine
         made, seconds = await _written(Take(spoken, take.rate, 1), work, mood, loudness, context)
@@ -169,14 +168,10 @@ async def _written(
                 steps=steps,
             )
         )
-        await copied(take, outlet, thread, lambda share: _told(context, 0.9, 0.1, share))
+        await copied(take, outlet, thread, context.step(_TREATING, 1.0))
     seconds = take.seconds / tempo
     take.path.unlink()
     return outlet, seconds
-
-
-def _told(context: JobContext, before: float, part: float, share: float) -> None:
-    context.progress(min(1.0, before + part * share))
 
 
 def _nobody(_share: float) -> None:

@@ -38,9 +38,7 @@ async def run(work: Speaking, context: JobContext, tools: Tools) -> Produced:
     native = max((person.rate for person in people), default=22_050)
     with closing(Tape(context.directory / "speech.pcm", rate_for(work.delivery, native))) as tape:
         await _speak(parts, people, tape, work.style, context, tools)
-        file = await deliver(
-            tape, work.delivery, context.directory, lambda share: context.progress(SPEAKING + (1 - SPEAKING) * share)
-        )
+        file = await deliver(tape, work.delivery, context.directory, context.step(SPEAKING, 1.0))
         return Produced(
             (file,),
             engine=", ".join(dict.fromkeys(person.engine for person in people)),

@@ -47,7 +47,7 @@ async def run(work: Transcribing, context: JobContext, tools: Tools) -> Produced
     path = await tools.media.decode(tools.uploads.path(work.upload), 16_000, directory=context.directory)
     try:
         recording = Recording(path)
-        found = await _find(recording, work, tools, lambda share: context.progress(_FINDING * share))
+        found = await _find(recording, work, tools, context.step(0.0, _FINDING))
         turns, note = await _turns(recording, found, work, context, tools) if work.diarize else (None, "")
         async with recognizer.borrow() as scheduler:
             heard = await _Listener(recording, scheduler, work, context).hear(found)
@@ -79,10 +79,7 @@ async def _turns(
     recording: Recording, found: list[Stretch], work: Transcribing, context: JobContext, tools: Tools
 ) -> tuple[Turns | None, str]:
     """Who speaks when; None and why, where that cannot be found out and need not be."""
-
-    def tell(share: float) -> None:
-        context.progress(_FINDING + (_TELLING_APART - _FINDING) * share)
-
+    tell = context.step(_FINDING, _TELLING_APART)
     try:
         diarizer: Lender[EngineHost] = tools.fleet.diarizer
         if not found:
