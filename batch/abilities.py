@@ -42,7 +42,7 @@ class Abilities:
         if isinstance(work, Transcribing):
             self.recognizer(work.language, work.engine)
             if work.diarize and work.must_diarize:
-                self._fleet.diarizer  # noqa: B018 (raises where there is none)
+                self._fleet.diarizer()  # raises where there is none
         elif isinstance(work, Separating):
             self._fleet.separator(work.stems)
         elif isinstance(work, Enhancing | Deechoing | Analyzing | Revoicing):

@@ -241,7 +241,6 @@ class Fleet:
             raise self._no_detector()
         return self._batch_detector
 
-    @property
     def diarizer(self) -> Lender[EngineHost]:
         """Tells speakers apart. Raises NOT_INSTALLED when nothing here can."""
         if not self._diarizers:

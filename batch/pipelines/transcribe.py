@@ -43,7 +43,7 @@ async def run(work: Transcribing, context: JobContext, tools: Tools) -> Produced
     """Recognise a recording."""
     recognizer = tools.fleet.batch_recognizer(work.language, work.engine)
     if work.diarize and work.must_diarize:
-        tools.fleet.diarizer  # noqa: B018 (raises where there is none, before anything is done)
+        tools.fleet.diarizer()  # raises where there is none, before anything is done
     path = await tools.media.decode(tools.uploads.path(work.upload), 16_000, directory=context.directory)
     try:
         recording = Recording(path)
@@ -81,7 +81,7 @@ async def _turns(
     """Who speaks when; None and why, where that cannot be found out and need not be."""
     tell = context.step(_FINDING, _TELLING_APART)
     try:
-        diarizer: Lender[EngineHost] = tools.fleet.diarizer
+        diarizer: Lender[EngineHost] = tools.fleet.diarizer()
         if not found:
             return Turns(()), ""
         async with diarizer.borrow() as host:

@@ -61,7 +61,6 @@ class Able:
             raise VoiceError(Code.NOT_FOUND, "no engine knows that language", field="language")
         return WHISPER
 
-    @property
     def diarizer(self) -> None:
         raise VoiceError(Code.NOT_INSTALLED, "no diarizer", install="pip install voices")
 
