@@ -70,6 +70,15 @@ async def recording(
     kept = sound_of(source)
     rate = rate or (kept.rate if kept else _RATE)
     channels = channels or (kept.channels if kept else _CHANNELS)
+    async with decoded(source, context, tools, rate=rate, channels=channels) as take:
+        yield take
+
+
+@asynccontextmanager
+async def decoded(
+    source: Path, context: JobContext, tools: Tools, *, rate: int, channels: int = 1
+) -> AsyncIterator[Take]:
+    """A file's sound, for the length of a block."""
     path = await tools.media.decode(source, rate, channels, directory=context.directory)
     try:
         yield Take(path, rate, channels)

@@ -6,8 +6,8 @@ speech of its synthesiser.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from batch.pipelines.booth import Booth
 from batch.pipelines.cast import Cast
 from batch.pipelines.delivery import rate_for
 from batch.pipelines.outlet import Outlet, Step, copied
-from batch.pipelines.passes import STRETCH_S, Take, listen, recording, side_thread, treat
+from batch.pipelines.passes import STRETCH_S, Take, decoded, listen, recording, side_thread, treat
 from engines import fields
 from engines.host import EngineHost
 from engines.sound.levels import Levelled, Loudness
@@ -94,7 +94,7 @@ async def _target(work: Revoicing, context: JobContext, tools: Tools, host: Engi
     reference = await _reference(work, context, tools)
     if reference is not None:
         try:
-            async with _decoded(reference, context, tools) as take:
+            async with decoded(reference, context, tools, rate=_REFERENCE_RATE) as take:
                 heard = await listen(take, host, {"listen": True}, _nobody)
             found = await asyncio.to_thread(voice_in, heard)
         finally:
@@ -125,15 +125,6 @@ async def _reference(work: Revoicing, context: JobContext, tools: Tools) -> Path
     kept = context.directory / f"reference-{work.voice.voice_id}"
     await asyncio.to_thread(kept.write_bytes, data)
     return kept
-
-
-@asynccontextmanager
-async def _decoded(reference: Path, context: JobContext, tools: Tools) -> AsyncIterator[Take]:
-    path = await tools.media.decode(reference, _REFERENCE_RATE, directory=context.directory)
-    try:
-        yield Take(path, _REFERENCE_RATE, 1)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def voice_in(heard: Sequence[Mapping[str, object]]) -> Timbre | None:

@@ -8,13 +8,12 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from batch.artifacts import MEDIA_TYPES
 from batch.pipelines.base import JobContext, Produced, ProducedFile, Tools
-from batch.pipelines.passes import Joint, cuts, side_thread
+from batch.pipelines.passes import Joint, Take, cuts, recording, side_thread
 from batch.pipelines.patience import patiently
 from engines.encode_file import FileEncoder
 from engines.host import EngineHost
@@ -22,7 +21,6 @@ from protocol.work import Separating
 
 RATE = 44_100
 _CHANNELS = 2
-_FRAME = 2 * _CHANNELS  # bytes
 # Long enough to hold repeats of what is played, short enough for progress to move; a model says what it wants itself.
 STRETCH_S = 40.0
 OVERLAP_S = 2.0
@@ -31,20 +29,14 @@ OVERLAP_S = 2.0
 async def run(work: Separating, context: JobContext, tools: Tools) -> Produced:
     """Take a recording apart."""
     separator = tools.fleet.separator(work.stems)
-    path = await tools.media.decode(tools.uploads.path(work.upload), RATE, _CHANNELS, directory=context.directory)
-    try:
-        frames = path.stat().st_size // _FRAME
+    async with recording(work.upload, context, tools, rate=RATE, channels=_CHANNELS) as take:
         async with separator.borrow() as host:
-            files = await _separate(path, frames, work, context, host)
+            files = await _separate(take, work, context, host)
             engine = host.capabilities.engine
-    finally:
-        path.unlink(missing_ok=True)
-    return Produced(files, engine=engine, seconds=frames / RATE)
+        return Produced(files, engine=engine, seconds=take.seconds)
 
 
-async def _separate(
-    path: Path, frames: int, work: Separating, context: JobContext, host: EngineHost
-) -> tuple[ProducedFile, ...]:
+async def _separate(take: Take, work: Separating, context: JobContext, host: EngineHost) -> tuple[ProducedFile, ...]:
     form, bitrate = work.delivery.format, work.delivery.bitrate
     every = not {"vocals", "instrumental"} >= set(work.stems)
     loop = asyncio.get_running_loop()
@@ -67,13 +59,13 @@ async def _separate(
             )
             for stem in work.stems
         }
-        for start, count, last in plan(frames, host.capabilities.stretch_s or STRETCH_S):
-            mix = await loop.run_in_executor(thread, _read, path, start, count)
+        for start, count, last in plan(take.frames, host.capabilities.stretch_s or STRETCH_S):
+            mix = await loop.run_in_executor(thread, take.read, start, count)
             parts = await patiently(partial(host.separate, mix, RATE, _CHANNELS, every=every))
             for stem, writer in stems.items():
                 part = await loop.run_in_executor(thread, part_of, parts, stem, work.stems)
                 await loop.run_in_executor(thread, writer.add, part, last)
-            context.progress((start + count) / max(frames, 1))
+            context.progress((start + count) / max(take.frames, 1))
     return tuple(ProducedFile(stem, context.directory / f"{stem}.{form}", MEDIA_TYPES[form]) for stem in work.stems)
 
 
@@ -94,9 +86,3 @@ def part_of(parts: Mapping[str, bytes], stem: str, stems: Sequence[str]) -> byte
     for name in names:
         total += np.frombuffer(parts[name], "<i2")
     return bytes(np.clip(total, -32768, 32767).astype("<i2").tobytes())
-
-
-def _read(path: Path, start: int, count: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(start * _FRAME)
-        return file.read(count * _FRAME)
