@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from accounts.schema import webhook
@@ -64,8 +64,9 @@ class Outbox:
         """
         now = self._now()
         rank = func.row_number().over(partition_by=webhook.c.user_id, order_by=(webhook.c.due_at, webhook.c.id))
+        waiting = and_(webhook.c.state == State.PENDING, webhook.c.due_at <= now)
         due = select(webhook.c.id, webhook.c.due_at, rank.label("rank")).where(
-            webhook.c.state == State.PENDING, webhook.c.due_at <= now, webhook.c.user_id.not_in(busy)
+            waiting, webhook.c.user_id.not_in(busy)
         )
         async with self._store.read() as connection:
             if (await connection.scalar(select(due.subquery().c.id).limit(1))) is None:
@@ -73,7 +74,9 @@ class Outbox:
         fair = due.subquery()
         chosen = select(fair.c.id).where(fair.c.rank <= per_user).order_by(fair.c.due_at).limit(most)
         async with self._store.write() as connection:
-            rows = select(webhook).where(webhook.c.id.in_(chosen)).order_by(webhook.c.due_at)
+            # Said again for the rows that are locked: one that another taker took since our look is found as it is now,
+            # and Postgres asks of it no more than is said here.
+            rows = select(webhook).where(waiting, webhook.c.id.in_(chosen)).order_by(webhook.c.due_at)
             rows = rows.with_for_update(skip_locked=True)
             taken = []
             for row in (await connection.execute(rows)).all():

@@ -94,9 +94,9 @@ async def test_gone_is_for_all_that_wait_for_the_same_address_of_the_same_user(s
 
 async def test_of_several_takers_at_once_each_webhook_goes_to_one(store: Store) -> None:
     clock, user = Clock(), await make_user(store)
-    names = {await posted(store, clock, user) for _ in range(30)}
-    outboxes = [Outbox(store, now=clock) for _ in range(4)]
+    names = {await posted(store, clock, user) for _ in range(60)}
+    outboxes = [Outbox(store, now=clock) for _ in range(8)]
     taken: list[str] = []
-    while batches := [one for one in await asyncio.gather(*(o.take(3, per_user=50) for o in outboxes)) if one]:
+    while batches := [one for one in await asyncio.gather(*(o.take(1, per_user=99) for o in outboxes)) if one]:
         taken += [one.id for batch in batches for one in batch]
     assert sorted(taken) == sorted(names)
