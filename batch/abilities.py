@@ -112,7 +112,7 @@ class Abilities:
         return sorted({code for one in self._capable(Task.RECOGNIZE) for code in one.languages})
 
     def _capable(self, task: Task) -> list[Capabilities]:
-        return [one for one in self._fleet.capabilities() if one.task is task]
+        return [one for one in self._fleet.capabilities if one.task is task]
 
 
 def _no_language(language: str, does: str, known: list[str]) -> VoiceError:

@@ -165,6 +165,7 @@ class Fleet:
             *(offers.on_demand(able, lane, self.lanes.held(able.engine)) for able, lane in self._on_demand()),
         ]
 
+    @property
     def capabilities(self) -> list[Capabilities]:
         """The same without how soon."""
         standing = (hosts[0].capabilities for _, hosts in self._hosts if hosts)

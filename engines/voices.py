@@ -26,7 +26,7 @@ def find_voice(catalogue: Catalogue, fleet: Fleet, code: str, language: str = _A
                 Code.NOT_FOUND, "There is no voice of that name; GET /v1/voices lists them.", field="voice"
             )
         voice = _stand_in(fleet, found) if found.family == _NAMES else found
-    if all(able.engine != voice.engine for able in fleet.capabilities()):
+    if all(able.engine != voice.engine for able in fleet.capabilities):
         spec = registry.find(voice.engine)
         what = f"The speech engine {voice.engine} is not installed."
         raise VoiceError(Code.NOT_INSTALLED, what, install=spec.install if spec else "")
@@ -106,4 +106,4 @@ def _best(catalogue: Catalogue, fleet: Fleet, language: str) -> VoiceEntry:
 
 
 def _synthesizers(fleet: Fleet) -> Iterator[Capabilities]:
-    return (able for able in fleet.capabilities() if able.task is Task.SYNTHESIZE)
+    return (able for able in fleet.capabilities if able.task is Task.SYNTHESIZE)

@@ -288,7 +288,7 @@ def _batch_routes(
         media=shop.media,
         rates=shop.rates,
         throttle=Throttle(shop.rates),
-        capabilities=parts.fleet.capabilities,
+        capabilities=lambda: parts.fleet.capabilities,
         webhook_secret=webhook_secret,
         renew_webhook_secret=renew_webhook_secret,
         now=now,

@@ -222,7 +222,7 @@ class Routes:
         return JSONResponse(body, 201, {"cache-control": "no-store"})
 
     def _engines(self, task: Task) -> Iterator[Capabilities]:
-        return (one for one in self._parts.fleet.capabilities() if one.task is task)
+        return (one for one in self._parts.fleet.capabilities if one.task is task)
 
 
 def _cost(offer: Offer) -> dict[str, object]:

@@ -130,7 +130,7 @@ class Cast:
     # -- engines ---------------------------------------------------------------------------------------
 
     def _engines(self) -> Iterator[Capabilities]:
-        return (able for able in self._tools.fleet.capabilities() if able.task is Task.SYNTHESIZE)
+        return (able for able in self._tools.fleet.capabilities if able.task is Task.SYNTHESIZE)
 
     def _voice_of(self, able: Capabilities, language: str) -> str:
         """The engine's voice for a language: the catalogue's choice, or the engine's first."""

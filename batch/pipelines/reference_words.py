@@ -19,7 +19,7 @@ async def with_words(reference: Reference, fleet: Fleet) -> Reference:
 
     Only a recogniser that tells languages apart is asked: another one would hear its own language in any.
     """
-    clones = (able for able in fleet.capabilities() if able.task is Task.SYNTHESIZE and able.cloning)
+    clones = (able for able in fleet.capabilities if able.task is Task.SYNTHESIZE and able.cloning)
     first = next(clones, None)
     if first is None or not first.wants_words:
         return reference

@@ -38,13 +38,13 @@ class ElevenLabs:
     async def _models(self, request: Request) -> Response:
         caller = await self._caller(request)
         most = caller.plan.text_chars
-        spoken = {one.engine: one for one in self._fleet.capabilities() if one.task is Task.SYNTHESIZE}
+        spoken = {one.engine: one for one in self._fleet.capabilities if one.task is Task.SYNTHESIZE}
         rows = [elevenlabs.Model(one.engine, one.engine, sorted(one.languages), most) for one in spoken.values()]
         return JSONResponse(elevenlabs.models_body(rows))
 
     async def _voices(self, request: Request) -> Response:
         await self._caller(request)
-        engines = {one.engine for one in self._fleet.capabilities() if one.task is Task.SYNTHESIZE}
+        engines = {one.engine for one in self._fleet.capabilities if one.task is Task.SYNTHESIZE}
         every = chain(self._catalogue.all(), engine_voices(self._fleet))
         base = self._public_url or str(request.base_url).rstrip("/")
         return JSONResponse(elevenlabs.voices_body(_row(voice, base) for voice in every if voice.engine in engines))

@@ -166,7 +166,7 @@ class _FlacCoder(_Coder):
 
 def _coder(form: str, voice: VoiceEntry, fleet: Fleet) -> _Coder:
     """At the rate of the engine, or the next one that the format has."""
-    native = next(able.rate for able in fleet.capabilities() if able.engine == voice.engine)
+    native = next(able.rate for able in fleet.capabilities if able.engine == voice.engine)
     if form == "flac":
         return _FlacCoder(native)
     if form == "ogg":

@@ -161,7 +161,7 @@ class Voices:
                 yield voice, find_voice(self._catalogue, self._fleet, voice.code).engine
 
     def _able(self, task: Task) -> list[Capabilities]:
-        return [one for one in self._fleet.capabilities() if one.task is task]
+        return [one for one in self._fleet.capabilities if one.task is task]
 
     def _here(self) -> lists.Here:
         cloner = next((one for one in self._able(Task.SYNTHESIZE) if one.cloning), None)

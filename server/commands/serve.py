@@ -65,7 +65,7 @@ def _announce(app: App, port: int, key: str | None) -> None:
     shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
     base = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     console.print(f"Voxline is listening on {base}")
-    for line in describe_engines(app.parts.fleet.capabilities(), settings):
+    for line in describe_engines(app.parts.fleet.capabilities, settings):
         console.print(f"  {line}")
     console.print(f"  state         {settings.data.resolve()}")
     if key is not None:

@@ -64,7 +64,7 @@ def worker(
 def _announce(settings: Settings, fleet: Fleet, jobs: int) -> None:
     console = out()
     console.print(f"Voxline is doing jobs, {jobs} at once")
-    for line in describe_engines(fleet.capabilities(), settings):
+    for line in describe_engines(fleet.capabilities, settings):
         console.print(f"  {line}")
     console.print(f"  files         {settings.data.resolve()}")
     console.file.flush()

@@ -51,6 +51,7 @@ class Able:
     def __init__(self, *able: Capabilities) -> None:
         self._able = able
 
+    @property
     def capabilities(self) -> Sequence[Capabilities]:
         return self._able
 

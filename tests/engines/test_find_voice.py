@@ -44,6 +44,7 @@ class Engines:
     def __init__(self, *able: Capabilities) -> None:
         self._able = able
 
+    @property
     def capabilities(self) -> list[Capabilities]:
         return list(self._able)
 

@@ -46,7 +46,7 @@ async def test_everything_at_once() -> None:
         assert fleet.ready
         assert set(fleet.pids()) <= children()
         assert len(fleet.pids()) == 5
-        assert [able.model for able in fleet.capabilities()] == ["big-ears", "small-ears", "tones", "loudness"]
+        assert [able.model for able in fleet.capabilities] == ["big-ears", "small-ears", "tones", "loudness"]
         heard: list[float] = []
         lane = fleet.detector.open(heard.append)
         lane.push(scripted.tone(0.032))
@@ -96,7 +96,7 @@ async def test_what_is_missing_is_named_with_the_command_that_adds_it() -> None:
 async def test_a_fleet_of_nothing() -> None:
     async with running() as fleet:
         assert wanted(fleet, "auto").code is Code.NOT_INSTALLED
-        assert fleet.capabilities() == []
+        assert fleet.capabilities == []
 
 
 async def test_a_synthesiser_by_its_name_and_by_its_voice() -> None:
@@ -118,7 +118,7 @@ async def test_a_start_that_fails_says_why_and_leaves_nothing() -> None:
 async def test_an_optional_engine_that_fails_is_left_out() -> None:
     async with running(ENGLISH, replace(BROKEN, optional=True)) as fleet:
         assert fleet.ready
-        assert [able.model for able in fleet.capabilities()] == ["small-ears"]
+        assert [able.model for able in fleet.capabilities] == ["small-ears"]
 
 
 async def test_a_start_that_is_cut_short_leaves_nothing() -> None:

@@ -34,7 +34,7 @@ async def test_without_any_setting_the_default_engine_is_there_while_it_is_used(
         assert (await texts.analyze("Who asks?", AnalysisType.QUESTIONS)).data == {"questions": ["Who asks?"]}
         (pid,) = fleet.pids()
         assert psutil.Process(pid).nice() >= 10
-        assert [able.engine for able in fleet.capabilities()] == ["plain-texts"]
+        assert [able.engine for able in fleet.capabilities] == ["plain-texts"]
     finally:
         await fleet.aclose()
     assert abilities["embed"].model == "all-MiniLM-L6-v2-int8" and "key_quotes" in abilities["generate"].note

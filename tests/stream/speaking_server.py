@@ -72,6 +72,7 @@ class Voice:
     gate: asyncio.Event | None = None  # nothing is said before it is set
     installed: bool = True
 
+    @property
     def capabilities(self) -> list[Capabilities]:
         return [Capabilities("espeak-ng", Task.SYNTHESIZE, word_timestamps=True, rate=RATE)] if self.installed else []
 
