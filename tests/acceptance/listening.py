@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+
+from tests.admission import admitted
 
 DEADLINE_S = 60.0
 RATE = 16000
@@ -93,7 +95,9 @@ async def hear(
     """
     heard = Heard()
     async with asyncio.timeout(deadline):
-        async with connect(f"{address}/v1/stream", additional_headers=bearer(key), compression=None) as socket:
+        async with await admitted(
+            f"{address}/v1/stream", additional_headers=bearer(key), compression=None
+        ) as socket:
             await socket.send(json.dumps(dict(config or {})))
             heard.messages.append(json.loads(await socket.recv()))
             heard.arrived.append(0.0)

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Callable
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from loadtest.recordings import recordings
@@ -13,6 +13,7 @@ from loadtest.subject import Subject
 from protocol.dialects import stt_ai
 from protocol.errors import Code
 from tests.acceptance.listening import bearer, hear
+from tests.admission import admitted
 
 SESSIONS = 24
 STEPS = 30
@@ -64,7 +65,10 @@ async def misbehave(address: str, key: str, steps: list[Step], seed: int) -> tup
     """One session of random steps; what was said to it, and the close code. Some leave without a word."""
     rng = random.Random(seed)
     told: list[dict[str, object]] = []
-    async with asyncio.timeout(40), connect(address, additional_headers=bearer(key), compression=None) as socket:
+    async with (
+        asyncio.timeout(40),
+        await admitted(address, additional_headers=bearer(key), compression=None) as socket,
+    ):
         if rng.random() < 0.95:
             await socket.send(json.dumps(rng.choice(({}, {"language": "en"}, {"events": True, "pace": False}))))
         reading = asyncio.create_task(collect(socket, told))

@@ -4,13 +4,13 @@ import asyncio
 import json
 
 import pytest
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from loadtest.subject import Subject
 from protocol.dialects import stt_ai, voxline
 from protocol.errors import Code
 from tests.acceptance.listening import bearer
+from tests.admission import admitted
 
 LISTEN: list[tuple[str, object]] = [
     ("language", 5), ("language", "klingon language"), ("language", ["en"]),
@@ -52,7 +52,7 @@ def message(key: str, value: object) -> str:
 async def refusal(address: str, key: str, first: str | bytes) -> tuple[dict[str, object], int]:
     """The last message and the close code after this first message."""
     last: dict[str, object] = {}
-    async with asyncio.timeout(20), connect(address, additional_headers=bearer(key)) as socket:
+    async with asyncio.timeout(20), await admitted(address, additional_headers=bearer(key)) as socket:
         await socket.send(first)
         try:
             while True:

@@ -8,11 +8,11 @@ import av
 import numpy as np
 import pytest
 import soxr
-from websockets.asyncio.client import connect
 
 from loadtest.recordings import Recording, record
 from loadtest.subject import Subject
 from tests.acceptance.listening import BROWSER_FRAME, RATE, Heard, bearer, hear
+from tests.admission import admitted
 from tests.checkpoints.nano_whisper.held_out import held_out_sentences
 
 FIRST, SECOND, THIRD = held_out_sentences("en", 3, seed=21)
@@ -127,7 +127,10 @@ async def test_finalize_ends_the_utterance_and_keeps_the_stream(live: Subject) -
 
 async def test_finalize_is_answered_without_more_audio(live: Subject) -> None:
     """The client waits for the answer before it goes on: nothing but ``finalize`` may bring it."""
-    async with asyncio.timeout(30), connect(f"{live.ws}/v1/stream", additional_headers=bearer(live.key)) as socket:
+    async with (
+        asyncio.timeout(30),
+        await admitted(f"{live.ws}/v1/stream", additional_headers=bearer(live.key)) as socket,
+    ):
         await socket.send('{"language": "en", "interim_results": false}')
         for sentence in (FIRST, SECOND):
             await socket.send(spoken(sentence, pause=0.05).pcm)
@@ -229,7 +232,10 @@ async def test_hints_and_unknown_keys_do_no_harm(live: Subject) -> None:
 
 async def test_audio_may_come_before_ready(live: Subject) -> None:
     """A client that does not wait for ``ready`` loses nothing."""
-    async with asyncio.timeout(30), connect(f"{live.ws}/v1/stream", additional_headers=bearer(live.key)) as socket:
+    async with (
+        asyncio.timeout(30),
+        await admitted(f"{live.ws}/v1/stream", additional_headers=bearer(live.key)) as socket,
+    ):
         await socket.send('{"language": "en"}')
         await socket.send(spoken(FIRST).pcm)
         await socket.send('{"action": "stop"}')

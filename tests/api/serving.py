@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from sqlalchemy import select
 
+from accounts.schema import job
 from loadtest.recordings import CHECKPOINT
 from protocol.work import VoiceDesign
 from server.accounts import Accounts, opened
@@ -76,6 +78,32 @@ class Api:
             return Person(user.id, secret, tuple(voice.id for voice in voices))
 
         return self.within(make)
+
+    def left(self, path: str, *, person: Person | None = None, address: str = "127.0.0.1", **request: Any) -> str:
+        """Ask for something and go before the answer, as soon as there is a job of it; its number."""
+
+        async def inside(accounts: Accounts) -> str:
+            async def jobs() -> set[str]:
+                async with accounts.store.read() as connection:
+                    return set((await connection.execute(select(job.c.id))).scalars())
+
+            before = await jobs()
+            transport = httpx.AsyncHTTPTransport(local_address=address)
+            headers = person.bearer if person else {}
+            async with (
+                asyncio.timeout(PATIENCE_S),
+                httpx.AsyncClient(base_url=self.base, headers=headers, timeout=None, transport=transport) as client,
+            ):
+                asking = asyncio.create_task(client.post(path, **request))
+                while not (made := await jobs() - before):
+                    assert not asking.done(), f"answered without a job: {asking.result().text}"
+                    await asyncio.sleep(0.01)  # nothing announces it to somebody outside
+                assert asking.cancel(), "it was answered before anybody could leave"
+                await asyncio.wait([asking])
+            (number,) = made
+            return number
+
+        return self.within(inside)
 
     def client(self, person: Person | None = None, *, address: str = "127.0.0.1", **options: Any) -> httpx.Client:
         """An HTTP client of somebody's, from an address of this machine's."""

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from loadtest.recordings import CHECKPOINT
+from tests.admission import admitted
 from tests.checkpoints.nano_whisper.held_out import held_out_sentences, speak
 from tests.server.conftest import Started, started
 
@@ -27,7 +28,7 @@ def spoken(sentence: str) -> bytes:
 
 async def speaking(server: Started, sound: bytes) -> ClientConnection:
     """A session in mid-sentence: the server has noticed that speech began."""
-    stream = await connect(f"{server.ws}/v1/stream", additional_headers={"Authorization": f"Bearer {server.key}"})
+    stream = await admitted(f"{server.ws}/v1/stream", additional_headers={"Authorization": f"Bearer {server.key}"})
     await stream.send(json.dumps({"language": "en", "events": True, "interim_results": False}))
     for piece in (bytes(16000), *(sound[at : at + 65536] for at in range(0, len(sound), 65536))):
         await stream.send(piece)

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.admission import admitted
 from tests.server.conftest import Started, started
 from tests.server.serving import until
 
@@ -27,7 +28,7 @@ def bearer(server: Started) -> dict[str, str]:
 
 async def ready(server: Started, path: str = "/v1/stream", **options: Any) -> dict[str, Any]:
     """Open a stream and end it; the server's first message."""
-    async with connect(server.ws + path, **options) as stream:
+    async with await admitted(server.ws + path, **options) as stream:
         await stream.send("{}")
         message: dict[str, Any] = json.loads(await stream.recv())
         await stream.send('{"action": "stop"}')
@@ -195,7 +196,7 @@ async def test_a_stream_that_is_not_there_is_a_404(server: Started) -> None:
 
 async def test_without_a_key_one_stream_at_once(server: Started) -> None:
     """C3; the second is told when to come back."""
-    async with connect(f"{server.ws}/v1/stream") as stream:
+    async with await admitted(f"{server.ws}/v1/stream") as stream:
         await stream.send("{}")
         assert json.loads(await stream.recv())["status"] == "ready"
         answer = await refusal(server)
@@ -209,7 +210,7 @@ async def test_nothing_that_was_said_is_in_the_log(server: Started) -> None:
     async with httpx.AsyncClient(base_url=server.base) as http:
         sound = (await http.post("/v1/tts", json=call, headers={**bearer(server), "App-Id": "test"})).content
     assert len(sound) > 32000
-    async with connect(f"{server.ws}/v1/stream", additional_headers=bearer(server)) as stream:
+    async with await admitted(f"{server.ws}/v1/stream", additional_headers=bearer(server)) as stream:
         await stream.send(json.dumps({"language": "en", "prompt": "Timbuktu"}))
         await stream.send(sound)
         await stream.send('{"action": "stop"}')
