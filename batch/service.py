@@ -202,7 +202,13 @@ def result_of(job: Job) -> Job:
 
 def check_length(work: Work, most: int) -> None:
     """TEXT_TOO_LONG when the text of ``work`` has more code points than the caller may send; 0 = no limit."""
-    if isinstance(work, Speaking) and most and sum(len(line.text) for line in work.lines) > most:
+    if isinstance(work, Speaking):
+        check_characters(sum(len(line.text) for line in work.lines), most)
+
+
+def check_characters(count: int, most: int) -> None:
+    """TEXT_TOO_LONG for a text of more code points than the caller may send; 0 = no limit."""
+    if 0 < most < count:
         message = f"The text may have at most {most} characters."
         raise VoiceError(Code.TEXT_TOO_LONG, message, field="text", allowed=most)
 

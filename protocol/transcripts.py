@@ -11,14 +11,15 @@ def speaker_name(speaker: int | None) -> str:
 
 
 def transcript_of(outcome: Outcome) -> Transcript:
-    """With who speaks, and the words' times where they were kept."""
+    """With who speaks where there are several, and the words' times where they were kept."""
+    several = outcome.speakers > 1
     segments = (
         Segment(
             one.start,
             one.end,
             one.text,
             tuple(Word(word.word, word.start, word.end, word.confidence) for word in one.words),
-            speaker_name(one.speaker),
+            speaker_name(one.speaker if several else None),
         )
         for one in outcome.segments
     )

@@ -6,7 +6,6 @@ they are those of ``errors.Code`` in capitals, with fitting HTTP statuses, or al
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -14,6 +13,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from protocol.checking import Speakable, Wrong, check, plain, web_url
 from protocol.errors import Code, VoiceError
 from protocol.job_view import JobView, State
+from protocol.moments import iso_moment
 from protocol.reply import Reply
 from protocol.reply import error_reply as reply_to
 from protocol.work import Delivery, Line, Speaking, Style, VoiceNamed
@@ -197,7 +197,7 @@ class Envelope(BaseModel):
 
 def accepted(job: JobView) -> Body:
     """The reply to the request (B10)."""
-    return _envelope(Result(**_facts(job), create_at=_time(job.created_at)))
+    return _envelope(Result(**_facts(job), create_at=iso_moment(job.created_at, milliseconds=True)))
 
 
 def described(job: JobView, link: Callable[[str], str]) -> Body:
@@ -205,7 +205,7 @@ def described(job: JobView, link: Callable[[str], str]) -> Body:
     done = job.state is State.COMPLETED
     result = Result(
         **_facts(job),
-        create_at=_time(job.created_at),
+        create_at=iso_moment(job.created_at, milliseconds=True),
         progress=100 if done else job.progress,
         audio_link=None if job.expired else _audio(job, link),
         audio_expired=job.expired,
@@ -216,7 +216,7 @@ def described(job: JobView, link: Callable[[str], str]) -> Body:
 
 def callback_body(job: JobView, link: Callable[[str], str]) -> Body:
     """What is posted to ``callback_url`` when the request is done (B12): here it is ``created_at``."""
-    return {**_facts(job), "created_at": _time(job.created_at), "audio_link": _audio(job, link)}
+    return {**_facts(job), "created_at": iso_moment(job.created_at, milliseconds=True), "audio_link": _audio(job, link)}
 
 
 def _facts(job: JobView) -> Body:
@@ -233,7 +233,3 @@ def _audio(job: JobView, link: Callable[[str], str]) -> str | None:
 def _envelope(result: Result) -> Body:
     envelope = Envelope(status=1, result=result)
     return envelope.model_dump(mode="json", exclude={"result"}) | {"result": result.model_dump(exclude_none=True)}
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

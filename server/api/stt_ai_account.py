@@ -15,8 +15,8 @@ from batch.callers import Caller
 from batch.transcripts import Transcripts
 from protocol.checking import check
 from protocol.dialects.stt_ai import account as wire
-from protocol.dialects.stt_ai.transcripts import moment
 from protocol.errors import Code, VoiceError
+from protocol.moments import iso_moment
 from server.accounts import Accounts
 from server.api.exchange import Exchange
 from server.api.json_bodies import read_json
@@ -113,7 +113,7 @@ class SttAiAccount:
                 minutes_per_month=plan.minutes_per_month,
             ),
             email_preferences={},
-            created_at=moment(user.created_at),
+            created_at=iso_moment(user.created_at),
         ).model_dump()
 
     async def _asked(self, request: Request, model: type[M]) -> M:

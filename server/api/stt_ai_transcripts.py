@@ -24,6 +24,8 @@ from protocol.dialects.stt_ai import account, transcripts
 from protocol.dialects.stt_ai import texts as wire
 from protocol.errors import Code, VoiceError
 from protocol.languages import language_name
+from protocol.moments import iso_moment
+from protocol.transcripts import speaker_name
 from protocol.work import Outcome, Transcribing
 from server.api.conversations import Conversations
 from server.api.exchange import Exchange, while_there
@@ -222,14 +224,14 @@ def _maker(form: str) -> Callable[[Paper], bytes]:
 
 
 def _paper(job: Job, outcome: Outcome) -> Paper:
-    facts = [clock(outcome.seconds), transcripts.moment(job.created_at)[:10]]
+    facts = [clock(outcome.seconds), iso_moment(job.created_at)[:10]]
     facts += [language_name(outcome.language)] if outcome.language else []
     lines = [
         Line(
             one.start,
             one.end,
             " ".join("".join(filter(_fit, one.text)).split()),
-            "" if one.speaker is None else transcripts.speaker_name(one.speaker),
+            speaker_name(one.speaker),
             one.confidence,
         )
         for one in outcome.segments

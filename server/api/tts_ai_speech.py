@@ -11,7 +11,7 @@ from batch.conversations import DETAIL, Conversations
 from batch.forms import URLENCODED
 from batch.jobs import Job
 from batch.media import MediaLimits
-from batch.service import check_length, fingerprint, idempotency_key
+from batch.service import check_characters, check_length, fingerprint, idempotency_key
 from batch.uploads import Upload
 from protocol import pricing
 from protocol.checking import read_form
@@ -120,7 +120,7 @@ class Speech:
         work = form.work(voice, before)
         await self._service.check(client.caller, work)
         if audio is None:
-            check_said(form.text, client.caller.plan.text_chars)
+            check_characters(len(form.text), client.caller.plan.text_chars)
             return await self._desk.submit(request, client, _turn(work, said))
         async with self._media.take(audio, MediaLimits(_TURN_S, _TURN_S)) as sound:
             heard = form.work(voice, before, sound.upload, round(sound.seconds, 2))
@@ -141,13 +141,6 @@ class Speech:
             message = f"This costs {credits_text(units)} credits; {credits_text(available)} are available."
             raise VoiceError(Code.INSUFFICIENT_CREDITS, message, required=units, available=available)
         return {"X-Credits-Used": credits_text(units), "X-Credits-Remaining": credits_text(available - units)}
-
-
-def check_said(text: str, most: int) -> None:
-    """TEXT_TOO_LONG for more than the plan allows; 0 = no limit."""
-    if most and len(text) > most:
-        message = f"The text may have at most {most} characters."
-        raise VoiceError(Code.TEXT_TOO_LONG, message, field="text", allowed=most)
 
 
 def _turn(work: Conversing, said: Mapping[str, str]) -> Errand:

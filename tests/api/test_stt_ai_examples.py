@@ -1,55 +1,24 @@
 """Every curl line and program of seed C, by the real curl, Python and Node, with only address, key and file names
 changed (its browser program: tests/clients): what comes back has the documented fields, types and headers."""
 
-import json
 import re
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
-from tests.api.serving import EXAMPLES, PATIENCE_S, Api, Person, examples, shell
+from tests.api.reader import Document, Reader
+from tests.api.serving import EXAMPLES, Api, Person
 
-COMMANDS = examples("stt_ai.curl.txt")
+DOCUMENT = Document.of("stt_ai.curl.txt", "https://api.stt.ai", "YOUR_API_KEY")
 FORM_DATA = Path(__file__).parents[1] / "clients" / "node_form_data.js"
 SPEECH = {"meeting.mp3": "podcast.mp3"}
 
 
-class Reader:
-    """Somebody with the document in one hand and a shell in the other."""
-
-    def __init__(self, api: Api, person: Person, desk: Path) -> None:
-        self.api, self.person, self.desk = api, person, desk
-
-    def written(self, text: str, **files: str) -> str:
-        """The document's text, with the server's address, a key, and files that are there."""
-        assert "https://api.stt.ai" in text
-        changes = {"https://api.stt.ai": self.api.base, "YOUR_API_KEY": self.person.key, **files}
-        for old, new in changes.items():
-            text = text.replace(old, new)
-        return text
-
-    def run(self, name: str, **files: str) -> str:
-        return shell(self.written(COMMANDS[name], **files), self.desk)
-
-    def ask(self, name: str, **files: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.run(name, **files))
-        return answer
-
-    def program(self, *command: str) -> str:
-        done = subprocess.run(
-            command, cwd=self.desk, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
 @pytest.fixture
 def reader(api: Api, ann: Person, desk: Path) -> Reader:
-    return Reader(api, ann, desk)
+    return Reader(DOCUMENT, api, ann, desk)
 
 
 def test_transcribe(reader: Reader) -> None:
@@ -93,7 +62,7 @@ def test_what_there_is(reader: Reader) -> None:
 
 def test_every_command_of_the_document_was_run() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in COMMANDS if f'"{name}"' not in text] == []
+    assert [name for name in DOCUMENT.commands if f'"{name}"' not in text] == []
 
 
 def test_the_python_example(reader: Reader) -> None:

@@ -3,7 +3,6 @@ changed: what comes back has the documented fields, types and headers."""
 
 import json
 import re
-import subprocess
 import sys
 import wave
 from pathlib import Path
@@ -11,35 +10,22 @@ from typing import Any
 
 import pytest
 
-from tests.api.serving import EXAMPLES, PATIENCE_S, Api, Person, examples, settled, shell
+from tests.api.reader import Document, Reader
+from tests.api.serving import EXAMPLES, Api, Person, settled
 
-COMMANDS = examples("studio.curl.txt")
+DOCUMENT = Document.of("studio.curl.txt", "https://your-domain", "YOUR_API_KEY")
 CLIP = re.compile(r"/audio/tts_\w{22}\.wav")
 
 
-class Reader:
-    """Somebody with the document in one hand and a shell in the other."""
-
-    def __init__(self, api: Api, person: Person, desk: Path) -> None:
-        self.api, self.person, self.desk = api, person, desk
-
-    def run(self, name: str, **changes: str) -> str:
-        """Run a command of the document; ``changes`` are of ids and names it cannot know."""
-        return shell(self.written(COMMANDS[name], **changes), self.desk)
-
-    def ask(self, name: str, **changes: str) -> dict[str, Any]:
-        """The same for one that answers with JSON."""
-        answer: dict[str, Any] = json.loads(self.run(name, **changes))
-        return answer
+class StudioReader(Reader):
+    """Looks at what came of it, too."""
 
     def written(self, text: str, **changes: str) -> str:
-        changes = {"https://your-domain": self.api.base, "YOUR_API_KEY": self.person.key, **changes}
-        for old, new in changes.items():
-            assert old in text
-            text = text.replace(old, new)
-        return text
+        assert self.document.key in text
+        return super().written(text, **changes)
 
     def settled(self, job_id: str) -> dict[str, Any]:
+        """A job, once it is over."""
         with self.api.client(self.person) as client:
             return settled(client, f"/api/v1/job/{job_id}")
 
@@ -50,14 +36,14 @@ class Reader:
 
 
 @pytest.fixture
-def reader(api: Api, ann: Person, desk: Path) -> Reader:
-    return Reader(api, ann, desk)
+def reader(api: Api, ann: Person, desk: Path) -> StudioReader:
+    return StudioReader(DOCUMENT, api, ann, desk)
 
 
 # -- speech --------------------------------------------------------------------------------------------
 
 
-def test_the_asynchronous_flow(reader: Reader) -> None:
+def test_the_asynchronous_flow(reader: StudioReader) -> None:
     """Section 1.1, its three steps."""
     job = reader.ask("design-async")
     assert job.keys() == {"job_id", "status", "credits_used"}
@@ -70,7 +56,7 @@ def test_the_asynchronous_flow(reader: Reader) -> None:
     assert reader.sound(name) > 0.5
 
 
-def test_cancel_after_the_end(reader: Reader) -> None:
+def test_cancel_after_the_end(reader: StudioReader) -> None:
     """A24: what is over cannot be cancelled (the success is in test_studio_jobs)."""
     job = reader.ask("design-async")
     reader.settled(job["job_id"])
@@ -87,13 +73,13 @@ def test_cancel_after_the_end(reader: Reader) -> None:
         ("dialogue", "dialogue.wav"),
     ],
 )
-def test_speech_is_waited_for(reader: Reader, name: str, output: str) -> None:
+def test_speech_is_waited_for(reader: StudioReader, name: str, output: str) -> None:
     """A19: a WAV file."""
     reader.run(name)
     assert reader.sound(output) > 0.5
 
 
-def test_voices(reader: Reader) -> None:
+def test_voices(reader: StudioReader) -> None:
     """A31: a bare array."""
     voices = json.loads(reader.run("voices"))
     assert [(one["id"], one["name"], one["type"]) for one in voices] == [(1, "MC", "design"), (2, "Guest", "design")]
@@ -103,7 +89,7 @@ def test_voices(reader: Reader) -> None:
 # -- recognition ---------------------------------------------------------------------------------------
 
 
-def test_a_short_recording(reader: Reader) -> None:
+def test_a_short_recording(reader: StudioReader) -> None:
     """A38."""
     reply = reader.ask("stt-short")
     assert reply["text"] and reply["language"] == "vietnamese" and reply["media_type"] == "audio"
@@ -112,7 +98,7 @@ def test_a_short_recording(reader: Reader) -> None:
     assert re.fullmatch(r"/audio/stt_\w{22}\.srt", reply["srt_url"])
 
 
-def test_a_long_recording(reader: Reader) -> None:
+def test_a_long_recording(reader: StudioReader) -> None:
     """A37, A39."""
     job = reader.ask("stt-long")
     assert job.keys() == {"job_id", "status", "credits_used", "media_type", "duration_secs", "async"}
@@ -121,7 +107,7 @@ def test_a_long_recording(reader: Reader) -> None:
     assert done["job_type"] == "stt" and done["text"] and done["srt_url"] and done["language"]
 
 
-def test_a_short_recording_as_a_job(reader: Reader) -> None:
+def test_a_short_recording_as_a_job(reader: StudioReader) -> None:
     job = reader.ask("stt-async")
     assert job["async"] is True and job["media_type"] == "audio"
     assert reader.settled(job["job_id"])["status"] == "completed"
@@ -135,14 +121,14 @@ def test_a_short_recording_as_a_job(reader: Reader) -> None:
         ("stt-txt", "transcript.txt", ""),
     ],
 )
-def test_a_film_to_a_file(reader: Reader, name: str, output: str, begins: str) -> None:
+def test_a_film_to_a_file(reader: StudioReader, name: str, output: str, begins: str) -> None:
     """A36."""
     reader.run(name)
     text = (reader.desk / output).read_text(encoding="utf-8")
     assert text.strip() and text.startswith(begins)
 
 
-def test_v2(reader: Reader) -> None:
+def test_v2(reader: StudioReader) -> None:
     """A44, A48, A49."""
     job = reader.ask("stt-v2")
     assert job.keys() == {"job_id", "status", "media_type", "engine"}
@@ -154,18 +140,18 @@ def test_v2(reader: Reader) -> None:
     assert done["text"] and "chunks" not in done
 
 
-def test_v2_with_everything_chosen(reader: Reader) -> None:
+def test_v2_with_everything_chosen(reader: StudioReader) -> None:
     assert reader.settled(reader.ask("stt-v2-overrides")["job_id"])["status"] == "completed"
 
 
-def test_v2_of_a_film(reader: Reader) -> None:
+def test_v2_of_a_film(reader: StudioReader) -> None:
     job = reader.ask("stt-v2-video")
     assert job["media_type"] == "video"
     done = reader.settled(job["job_id"])
     assert done["status"] == "completed" and done["credits_used"] == pytest.approx(done["duration_secs"] * 2500 / 60)
 
 
-def test_the_workflow_in_bash(reader: Reader) -> None:
+def test_the_workflow_in_bash(reader: StudioReader) -> None:
     printed = reader.run("stt-v2-workflow")
     assert printed.startswith("Job: ")
     assert json.loads(printed[printed.index("{") :])["status"] == "completed"
@@ -174,7 +160,7 @@ def test_the_workflow_in_bash(reader: Reader) -> None:
 # -- subtitles, separation -----------------------------------------------------------------------------
 
 
-def test_subtitles_to_speech(reader: Reader) -> None:
+def test_subtitles_to_speech(reader: StudioReader) -> None:
     """A53, A54."""
     job = reader.ask("dub")
     assert job.keys() == {"job_id", "status", "credits_used", "cue_count", "total_duration"}
@@ -189,7 +175,7 @@ def test_subtitles_to_speech(reader: Reader) -> None:
     assert (reader.desk / name).stat().st_size > 1000
 
 
-def test_separation(reader: Reader) -> None:
+def test_separation(reader: StudioReader) -> None:
     """A58-A60."""
     job = reader.ask("separate")
     assert job.keys() == {"job_id", "status", "mode", "duration_secs", "credits_used"}
@@ -203,7 +189,7 @@ def test_separation(reader: Reader) -> None:
         assert (reader.desk / name).stat().st_size > 1000
 
 
-def test_separation_of_vocals_alone(reader: Reader) -> None:
+def test_separation_of_vocals_alone(reader: StudioReader) -> None:
     done = reader.settled(reader.ask("separate-vocals")["job_id"])
     assert done["vocals_url"] and "instrumental_url" not in done
 
@@ -211,27 +197,17 @@ def test_separation_of_vocals_alone(reader: Reader) -> None:
 def test_every_command_of_the_document_was_run() -> None:
     """Those above, by their names in this file."""
     text = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in COMMANDS if f'"{name}"' not in text and not name.startswith("download-")] == []
+    assert [name for name in DOCUMENT.commands if f'"{name}"' not in text and not name.startswith("download-")] == []
 
 
 # -- the programs --------------------------------------------------------------------------------------
 
 
-def run_program(reader: Reader, name: str) -> str:
-    program = reader.written((EXAMPLES / name).read_text(encoding="utf-8"))
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=reader.desk,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run_program(reader: StudioReader, name: str) -> str:
+    return reader.program(sys.executable, "-c", reader.written((EXAMPLES / name).read_text(encoding="utf-8")))
 
 
-def test_the_client_for_v2(reader: Reader) -> None:
+def test_the_client_for_v2(reader: StudioReader) -> None:
     """Section 2b's "production-ready" client, unchanged."""
     printed = run_program(reader, "stt_v2.py.txt")
     assert re.search(r"^Text: \S", printed, re.MULTILINE) and "SRT saved to output.srt" in printed
@@ -239,7 +215,7 @@ def test_the_client_for_v2(reader: Reader) -> None:
     assert (reader.desk / "output.srt").read_text(encoding="utf-8").startswith("1\n00:00:")
 
 
-def test_the_python_examples(reader: Reader) -> None:
+def test_the_python_examples(reader: StudioReader) -> None:
     """The last section, unchanged."""
     printed = run_program(reader, "studio.py.txt")
     for name in ("voice.wav", "cloned.wav", "dialogue.wav"):

@@ -2,7 +2,6 @@
 and file names changed: what comes back has the documented fields, types and headers."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,19 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from tests.api.ears import hear
-from tests.api.serving import EXAMPLES, PATIENCE_S, Api, Person, examples, shell
+from tests.api.reader import Document, Reader
+from tests.api.serving import EXAMPLES, Api, Person, examples
 
-COMMANDS = examples("tts_ai.curl.txt")
-BROWSER = Path(__file__).parents[1] / "clients" / "node_audio.mjs"
 FILES = {"recording.mp3": "podcast.mp3", "reference.wav": "recording.wav", "source_audio.mp3": "podcast.mp3"}
 FILES |= {"noisy_audio.mp3": "song.mp3"}
+DOCUMENT = Document.of("tts_ai.curl.txt", "https://api.tts.ai", "sk-tts-your-key", **FILES)
+BROWSER = Path(__file__).parents[1] / "clients" / "node_audio.mjs"
 
-
-class Reader:
-    """Somebody with the document in one hand and a shell in the other."""
-
-    def __init__(self, api: Api, person: Person, desk: Path) -> None:
-        self.api, self.person, self.desk = api, person, desk
-
-    def written(self, text: str) -> str:
-        """The document's text, with the server's address, a key, and files that are there."""
-        assert "https://api.tts.ai" in text
-        changes = {"https://api.tts.ai": self.api.base, "sk-tts-your-key": self.person.key, **FILES}
-        for old, new in changes.items():
-            text = text.replace(old, new)
-        return text
-
-    def run(self, name: str) -> str:
-        return shell(self.written(COMMANDS[name]), self.desk)
-
-    def program(self, *command: str) -> str:
-        done = subprocess.run(
-            command, cwd=self.desk, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 @pytest.fixture
 def reader(api: Api, ann: Person, desk: Path) -> Reader:
-    return Reader(api, ann, desk)
+    return Reader(DOCUMENT, api, ann, desk)
 
 
 def test_tts(reader: Reader) -> None:
@@ -93,7 +69,7 @@ def test_enhance(reader: Reader) -> None:
 
 def test_every_command_of_the_document_was_run() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in COMMANDS if f'"{name}"' not in text] == []
+    assert [name for name in DOCUMENT.commands if f'"{name}"' not in text] == []
 
 
 def test_the_python_example(reader: Reader) -> None:

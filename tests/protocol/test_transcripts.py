@@ -32,3 +32,8 @@ def test_without_speakers_nobody_is_named() -> None:
     assert speaker_name(None) == ""
     plain = transcript_of(OUTCOME.model_copy(update={"segments": (Segment(start=0, end=1, text="Hi."),)}))
     assert render(plain, SubtitleFormat.TXT) == "Hi.\n"
+
+
+def test_one_who_speaks_alone_is_not_named() -> None:
+    alone = OUTCOME.model_copy(update={"segments": OUTCOME.segments[:1], "speakers": 1})
+    assert render(transcript_of(alone), SubtitleFormat.TXT) == "Good day.\n"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from protocol.checking import Plain, Wrong
 from protocol.dialects.stt_ai.fields import Fields
-from protocol.dialects.stt_ai.transcripts import moment
+from protocol.moments import iso_moment
 from protocol.pricing import format_credits
 from protocol.texts import QUESTION_CHARACTERS, Answered
 
@@ -135,7 +135,7 @@ class Usage(_Reply):
 def key_row(id: int, name: str, secret_prefix: str, last4: str, status: str, created_at: float) -> Body:
     """A key in the list."""
     values = {"id": id, "name": name, "prefix": secret_prefix, "last4": last4, "status": status}
-    return KeyRow.model_validate(values | {"created_at": moment(created_at)}).model_dump()
+    return KeyRow.model_validate(values | {"created_at": iso_moment(created_at)}).model_dump()
 
 
 def answer(answered: Answered, session_id: str) -> Body:

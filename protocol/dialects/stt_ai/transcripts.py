@@ -1,17 +1,17 @@
 """Transcripts as seed C shows them: the reply of C6, text and subtitles, and rows and details of C22's account API."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from protocol import subtitles
 from protocol.dialects.stt_ai.fields import Day, Fields, Language
-from protocol.events import Word
 from protocol.fields import to_json
 from protocol.job_view import JobView, State
+from protocol.moments import iso_moment
 from protocol.subtitles import SubtitleFormat
+from protocol.transcripts import speaker_name, transcript_of
 from protocol.work import Outcome
 from protocol.work import Segment as Heard
 
@@ -111,11 +111,6 @@ class TranscriptQuery(Fields):
         return [state for state, shown in _SHOWN.items() if shown == self.status]
 
 
-def speaker_name(number: int) -> str:
-    """C6: "Speaker 1" is the first to speak."""
-    return f"Speaker {number + 1}"
-
-
 def transcript(outcome: Outcome) -> Body:
     """The reply of C6. A speaker is left out where nobody told speakers apart."""
     names = [speaker_name(number) for number in range(outcome.speakers)]
@@ -130,18 +125,7 @@ def segments(heard: Sequence[Heard]) -> list[Body]:
 
 def render(outcome: Outcome, form: SubtitleFormat) -> str:
     """The transcript as text or subtitles; who speaks is said where there is more than one."""
-    told = outcome.speakers > 1
-    parts = tuple(
-        subtitles.Segment(
-            one.start,
-            one.end,
-            one.text,
-            tuple(Word(word.word, word.start, word.end, word.confidence) for word in one.words),
-            speaker_name(one.speaker) if told and one.speaker is not None else "",
-        )
-        for one in outcome.segments
-    )
-    return subtitles.render(subtitles.Transcript(parts, outcome.language, outcome.seconds), form)
+    return subtitles.render(transcript_of(outcome), form)
 
 
 def written_as(form: str, outcome: Outcome) -> str:
@@ -173,8 +157,8 @@ def _row(job: JobView, finished_at: float | None) -> Body:
         "engine": outcome.engine,
         "credits_used": job.credits,
         "error": job.error,
-        "created_at": moment(job.created_at),
-        "completed_at": None if finished_at is None else moment(finished_at),
+        "created_at": iso_moment(job.created_at),
+        "completed_at": None if finished_at is None else iso_moment(finished_at),
     }
 
 
@@ -187,8 +171,3 @@ def _segment(one: Heard) -> Body:
         {"word": word.word, "start": round(word.start, 3), "end": round(word.end, 3)} for word in one.words
     ]
     return shown
-
-
-def moment(at: float) -> str:
-    """A moment as JSON has it: ISO 8601 in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

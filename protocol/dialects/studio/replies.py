@@ -4,7 +4,6 @@ The models are the OpenAPI document's too. A field that has nothing to say is le
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from protocol.job_view import JobView, State
 from protocol.languages import language_name
+from protocol.moments import iso_moment
 from protocol.work import Made, Outcome
 
 Body = dict[str, Any]
@@ -205,9 +205,8 @@ def file_headers(job: JobView) -> dict[str, str]:
 
 def saved_voice(id: int, name: str, type: str, instruct: str, language: str, created_at: float) -> Body:
     """A row of ``GET /api/v1/voices`` (A31); the language by its name."""
-    made = datetime.fromtimestamp(created_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    values = {"id": id, "name": name, "type": type, "instruct": instruct}
-    return SavedVoiceReply.model_validate(values | {"language": language_name(language), "created_at": made}).body()
+    values = {"id": id, "name": name, "type": type, "instruct": instruct, "created_at": iso_moment(created_at)}
+    return SavedVoiceReply.model_validate(values | {"language": language_name(language)}).body()
 
 
 # -- by kind -----------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from uuid import UUID
 
 from protocol.dialects.tts_ai.errors import error_body
@@ -25,6 +24,7 @@ from protocol.dialects.tts_ai.shapes import (
 )
 from protocol.errors import Code, VoiceError
 from protocol.job_view import JobView, State
+from protocol.moments import iso_moment
 from protocol.music import camelot, compatible_keys
 from protocol.work import Outcome
 from protocol.work import Segment as Heard
@@ -71,7 +71,7 @@ def accepted(job: JobView, link: Link) -> Body:
 
 def event(job: JobView, link: Link) -> Body:
     """What is posted when a task is over, in D23's words."""
-    facts = _facts(job, link) | {"completed_at": _time(job.finished_at or job.created_at)}
+    facts = _facts(job, link) | {"completed_at": iso_moment(job.finished_at or job.created_at)}
     done = job.state is State.COMPLETED
     said = {name: facts.get(name) for name in Event.model_fields} | {"error": _error(job)}
     return Event.model_validate(said | {"event": "task.completed" if done else "task.failed"}).body()
@@ -82,7 +82,7 @@ def described(job: JobView, link: Link) -> Body:
     said: Body = {**_facts(job, link), "type": job.details["task"], "error": _error(job)}
     said["progress"] = 100 if job.state is State.COMPLETED else job.progress
     if job.finished_at is not None:
-        said["completed_at"] = _time(job.finished_at)
+        said["completed_at"] = iso_moment(job.finished_at)
     if (outcome := job.outcome) is not None:
         said |= {"engine": outcome.engine or None, "note": outcome.note or None}
         said["files"] = [
@@ -181,7 +181,7 @@ _RESULTS: dict[Task, Callable[[JobView, Outcome, Link], Reply]] = {
 def _facts(job: JobView, link: Link) -> Body:
     name = task_id(job.id)
     said: Body = {"task_id": name, "status": _STATUS[job.state], "result_url": link(RESULTS + name)}
-    return said | {"credits_used": _credits(job), "created_at": _time(job.created_at)}
+    return said | {"credits_used": _credits(job), "created_at": iso_moment(job.created_at)}
 
 
 def _error(job: JobView) -> Body | None:
@@ -211,7 +211,3 @@ def _credits(job: JobView) -> int | float:
 def _exactly(credits: float) -> str:
     """To the unit, without zeros at the end: "2", "0.068"."""
     return f"{credits:.4f}".rstrip("0").rstrip(".")
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
