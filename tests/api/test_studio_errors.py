@@ -1,5 +1,6 @@
 """Seed A's error table (A6), each row earned by a request, all in one shape: ``{"detail", "code", ...}``."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ def client(idle: Api) -> Iterator[httpx.Client]:
 
 def _until(ask: Callable[[], httpx.Response], code: str) -> None:
     """An admin's change is seen within a second."""
-    for _ in range(200):
+    for _ in range(100):
         if ask().json().get("code") == code:
             return
+        time.sleep(0.02)
     raise AssertionError(f"no {code}")
 
 
