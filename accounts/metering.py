@@ -11,11 +11,12 @@ transaction; where a beat stands still, another server settles the session at wh
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,6 +41,7 @@ _FREE = 2**53  # more than anybody uses
 
 Prices = Callable[[], Awaitable[PriceTable]]
 _open = live_session.c.closed_at.is_(None)
+_SEEN = [live_session.c[name] for name in ("id", "user_id", "route", "owner", "beat", "sessions")]
 
 
 class LiveMeter:
@@ -75,20 +77,24 @@ class LiveMeter:
         session_id = self._new_id()
         async with self.store.write() as connection:
             available = (await self.ledger.lock(connection, user_id)).available
-            mine = select(func.count()).select_from(live_session).where(live_session.c.user_id == user_id, _open)
-            if most and int(await connection.scalar(mine) or 0) >= most:
-                raise VoiceError(
-                    Code.TOO_MANY_SESSIONS, f"You have {most} live sessions, which is your limit.",
-                    retry_after=_RETRY_AFTER_S, allowed=most,
-                )  # fmt: skip
+            same = and_(live_session.c.user_id == user_id, live_session.c.route == route, _open)
+            seen = (await connection.execute(select(*_SEEN).where(same))).all()
+            elsewhere = sum(one.sessions for one in seen if one.owner != self._owner)
+            here = sum(self._sessions(one) for one in seen if one.owner == self._owner)
+            _look_at(here + elsewhere + 1, most)
             allowed = _affordable(price, 0, available, least=1, most=AHEAD[price.unit])
             hold_id = await self.ledger.hold(connection, user_id, price.of(allowed), f"session:{session_id}:0")
             row = {"id": session_id, "user_id": user_id, "route": route, "owner": self._owner, "hold_id": hold_id}
-            counters = {"beat": 0, "booked": 0, "charged": 0, "captured": 0}
+            counters = {"sessions": 1, "beat": 0, "booked": 0, "charged": 0, "captured": 0}
             await connection.execute(insert(live_session).values(**row, **counters, opened_at=self.now()))
-        tab = LiveTab(self, session_id, price, allowed)
-        self._tabs[session_id] = tab
+        tab = LiveTab(self, session_id, (user_id, route), price, allowed)
+        self._tabs[session_id], tab.elsewhere = tab, elsewhere
         return tab
+
+    def _sessions(self, row: Row[Any]) -> int:
+        """What runs up a bill of this process: what it knows itself is newer than what it wrote down."""
+        tab = self._tabs.get(row.id)
+        return int(row.sessions) if tab is None else tab.sessions
 
     async def run(self) -> None:
         """Beat, reap and hold ahead, until ``aclose``."""
@@ -119,19 +125,27 @@ class LiveMeter:
         return self._ending.is_set()
 
     async def beat(self) -> None:
-        """Say that this process lives and what its sessions booked; hold ahead; settle what could not be before."""
+        """Say that this process lives, what its sessions booked and how many they are; hold ahead; settle what could
+        not be before."""
         tabs = list(self._tabs.values())
         if not tabs:
             return
         beaten = update(live_session).where(live_session.c.owner == self._owner, _open)
-        booked = {tab: tab.booked for tab in tabs if tab.booked > tab.noted}
-        notes = [{"session": tab.id, "booked": units, "charged": tab.price.of(units)} for tab, units in booked.items()]
+        news = {
+            tab: (tab.booked, tab.sessions)
+            for tab in tabs
+            if tab.booked > tab.noted or tab.sessions != tab.noted_sessions
+        }
+        notes = [
+            {"session": tab.id, "booked": units, "charged": tab.price.of(units), "sessions": sessions}
+            for tab, (units, sessions) in news.items()
+        ]
         async with self.store.write() as connection:
             await connection.execute(beaten.values(beat=live_session.c.beat + 1))
             if notes:
                 await connection.execute(_NOTE, notes)
-        for tab, units in booked.items():
-            tab.noted = units
+        for tab, (units, sessions) in news.items():
+            tab.noted, tab.noted_sessions = units, sessions
         for tab in tabs:
             if tab.ending:
                 await tab.settle()
@@ -141,8 +155,14 @@ class LiveMeter:
     async def reap(self) -> int:
         """Settle the sessions whose owner stopped beating for a lease: how many. Call it several times a lease."""
         async with self.store.read() as connection:
-            rows = await connection.execute(select(live_session.c.id, live_session.c.beat).where(_open))
-            beats = {row.id: row.beat for row in rows}
+            seen = (await connection.execute(select(*_SEEN).where(_open))).all()
+        beats = {one.id: one.beat for one in seen}
+        elsewhere = Counter[tuple[int, str]]()
+        for one in seen:
+            if one.owner != self._owner:
+                elsewhere[one.user_id, one.route] += one.sessions
+        for tab in self._tabs.values():
+            tab.elsewhere = elsewhere[tab.kind]
         reaped = 0
         for session_id in self._stillness.look(beats, self._tick()):
             async with self.store.write() as connection:
@@ -182,10 +202,15 @@ class LiveMeter:
 class LiveTab:
     """The tab of one session; a ``tabs.Tab``."""
 
-    def __init__(self, meter: LiveMeter, session_id: str, price: Price, allowed: int) -> None:
+    def __init__(
+        self, meter: LiveMeter, session_id: str, kind: tuple[int, Route], price: Price, allowed: int
+    ) -> None:
         self.id = session_id
+        self.kind = kind  # whose it is, and of what
         self.price = price  # as it was when the session began
-        self.noted = 0  # whole units the store knows of
+        self.sessions = 1  # that run it up
+        self.elsewhere = 0  # of the same kind, on other servers
+        self.noted, self.noted_sessions = 0, 1  # whole units and sessions that the store knows of
         self.ending = False
         self._meter = meter
         self._allowed = allowed  # whole units there are credits held for
@@ -216,6 +241,11 @@ class LiveTab:
                 self._quantity = max(self._quantity, min(quantity, self._allowed))
             raise
         self._quantity = max(self._quantity, quantity)
+
+    def share(self, sessions: int, *, most: int = 0) -> None:
+        """See ``tabs.Tab``."""
+        self.sessions = sessions
+        _look_at(sessions + self.elsewhere, most)
 
     async def settle(self) -> None:
         """See ``tabs.Tab``; what cannot be settled now is with the next beat."""
@@ -313,6 +343,12 @@ def _affordable(price: Price, charged: int, available: int, *, least: int, most:
     return enough
 
 
+def _look_at(sessions: int, most: int) -> None:
+    if 0 < most < sessions:
+        message = f"You have {most} live sessions of this kind, which is your limit."
+        raise VoiceError(Code.TOO_MANY_SESSIONS, message, retry_after=_RETRY_AFTER_S, allowed=most)
+
+
 def _lost() -> VoiceError:
     return VoiceError(
         Code.TIMEOUT, "The session's account is closed: it is over, or its server stood still for too long."
@@ -322,5 +358,5 @@ def _lost() -> VoiceError:
 _NOTE = (
     update(live_session)
     .where(live_session.c.id == bindparam("session"), _open)
-    .values(booked=bindparam("booked"), charged=bindparam("charged"))
+    .values(booked=bindparam("booked"), charged=bindparam("charged"), sessions=bindparam("sessions"))
 )

@@ -187,7 +187,7 @@ ledger_entry = _table(  # append-only, by triggers; the entries of a transaction
 )
 Index("ledger_entry_account", ledger_entry.c.account_id)
 
-live_session = _table(  # a metered stream: its owner beats; a session whose owner is gone is settled by the reaper
+live_session = _table(  # a bill of metered streams: its owner beats; one whose owner is gone is settled by the reaper
     "live_session",
     Column("id", Text, primary_key=True),
     Column("user_id", ForeignKey("user_account.id"), nullable=False),
@@ -200,6 +200,7 @@ live_session = _table(  # a metered stream: its owner beats; a session whose own
     Column("captured", _UNITS, nullable=False),  # of that, from holds before
     Column("opened_at", _SECONDS, nullable=False),
     Column("closed_at", _SECONDS),
+    Column("sessions", Integer, nullable=False),  # how many run it up, as of the last beat
 )
 Index("live_session_open", live_session.c.closed_at)
 

@@ -6,7 +6,8 @@ from protocol.pricing import Route
 
 
 class Tab(Protocol):
-    """One session's bill. Quantities are totals since it was opened, in the unit of its route (seconds, characters).
+    """One bill, of a session or several. Quantities are totals since it was opened, in the unit of its route (seconds,
+    characters).
 
     The order is always: use what is reserved or booked, never more. Both may be called for every frame: they look at a
     number, and go to the store once in a minute of use.
@@ -20,6 +21,11 @@ class Tab(Protocol):
         """So much was used in all; it is reserved first where it was not. Whole units are charged."""
         ...
 
+    def share(self, sessions: int, *, most: int = 0) -> None:
+        """So many sessions run it up now. TOO_MANY_SESSIONS where that is more than ``most`` (0: no limit), with those
+        of the same user and kind on other servers of the store, as they were some seconds ago."""
+        ...
+
     async def settle(self) -> None:
         """The session is over, however it ended: charge what was booked and free the rest. Never raises for the store
         being away; may be called again."""
@@ -31,7 +37,7 @@ class Tabs(Protocol):
 
     async def open(self, user_id: int, route: Route, *, most: int = 0) -> Tab:
         """Begin a session. INSUFFICIENT_CREDITS when not even one unit can be paid; TOO_MANY_SESSIONS when the user has
-        ``most`` (0: no limit) open, on all servers of the store together."""
+        ``most`` (0: no limit) of the kind open, on all servers of the store together."""
         ...
 
 
@@ -43,6 +49,9 @@ class FreeTab:
 
     async def book(self, quantity: float) -> None:
         """Thanks."""
+
+    def share(self, sessions: int, *, most: int = 0) -> None:
+        """As many as like."""
 
     async def settle(self) -> None:
         """Nothing is owed."""

@@ -44,16 +44,18 @@ class Lines:
         self._busy = asyncio.Event()
         self._ending = False
 
-    async def join(self, user_id: int, route: Route) -> Line:
-        """A session begins: the line it is on. Raises INSUFFICIENT_CREDITS; STORAGE_FULL when the books are closed:
-        what cannot be written down is not given."""
+    async def join(self, user_id: int, route: Route, *, most: int = 0) -> Line:
+        """A session begins: the line it is on. Raises INSUFFICIENT_CREDITS; TOO_MANY_SESSIONS where the user has more
+        than ``most`` (0: no limit) with it, on this server and others; STORAGE_FULL when the books are closed: what
+        cannot be written down is not given."""
         line = self._lines.setdefault((user_id, route), Line())
         line.sessions += 1
         self._busy.set()
         try:
             async with line.opening:
                 if line.tab is None:
-                    line.tab = await self._tabs.open(user_id, route)
+                    line.tab = await self._tabs.open(user_id, route, most=most)
+            line.tab.share(line.sessions, most=most)
         except BaseException as error:
             self.leave(line)
             if isinstance(error, VoiceError) and error.code is Code.BUSY:
@@ -66,6 +68,8 @@ class Lines:
         """A session is over."""
         line.sessions -= 1
         line.left_at = self._now()
+        if line.tab is not None:
+            line.tab.share(line.sessions)
 
     async def run(self) -> None:
         """Until ``aclose``."""
@@ -105,14 +109,18 @@ async def settling(lines: Lines) -> AsyncIterator[None]:
 
 
 class Bill:
-    """One session's part of its user's line. Quantities are totals of the session, in the unit of the route."""
+    """One session's part of its user's line. Quantities are totals of the session, in the unit of the route.
 
-    __slots__ = ("_booked", "_caller", "_free", "_line", "_lines", "_reserved", "_route")
+    ``most``: how many sessions of the kind the user may have on all servers, 0 = no limit.
+    """
 
-    def __init__(self, lines: Lines, caller: Caller, route: Route) -> None:
+    __slots__ = ("_booked", "_caller", "_free", "_line", "_lines", "_most", "_reserved", "_route")
+
+    def __init__(self, lines: Lines, caller: Caller, route: Route, *, most: int = 0) -> None:
         self._lines = lines
         self._caller = caller
         self._route = route
+        self._most = most
         self._free = caller.user_id is None
         self._line: Line | None = None
         self._reserved = self._booked = 0.0
@@ -120,8 +128,10 @@ class Bill:
     async def open(self) -> None:
         """Begin it, if it was not. Raises what ``Lines.join`` does."""
         if self._line is None:
-            user_id = self._caller.user_id
-            self._line = Line(FreeTab()) if user_id is None else await self._lines.join(user_id, self._route)
+            if (user_id := self._caller.user_id) is None:
+                self._line = Line(FreeTab())
+            else:
+                self._line = await self._lines.join(user_id, self._route, most=self._most)
 
     async def reserve(self, quantity: float) -> None:
         """See that so much may be used in all. Raises INSUFFICIENT_CREDITS, and what ``open`` does."""

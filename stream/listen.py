@@ -53,7 +53,7 @@ class Listening(Service[Hearing]):
         except VoiceError as error:
             await self.refuse(socket, error)
             return
-        bill = Bill(self._lines, caller, Route.LIVE_LISTEN)
+        bill = Bill(self._lines, caller, Route.LIVE_LISTEN, most=caller.sessions)
         await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, bill, admitted, self._new_id()))
 
     def _enter(self, caller: Caller, address: str) -> tuple[Slot, Scheduler]:

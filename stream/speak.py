@@ -54,5 +54,5 @@ class Speaking(Service[Talking]):
         except VoiceError as error:
             await self.refuse(socket, error)
             return
-        bill = Bill(self._lines, caller, Route.LIVE_SPEAK)
+        bill = Bill(self._lines, caller, Route.LIVE_SPEAK, most=caller.sessions)
         await self._run(socket, slot, lambda: Talking(self._shared, socket, slot, bill, self._new_id()))

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 
 from accounts.schema import metadata
 
-HEAD = "0002"
+HEAD = "0003"
 _LOCK = 0x766F786C  # any number: processes that start together change the tables one after the other
 _UNVERSIONED = "0001"  # databases from before revisions were written down have the tables of this one
 

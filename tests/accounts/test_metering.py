@@ -185,6 +185,35 @@ async def test_sessions_are_limited_over_all_servers(server: Server) -> None:
     assert await server.meter.open(ada, Route.LIVE_LISTEN, most=3)
 
 
+async def test_sessions_that_share_a_bill_count_on_other_servers_after_a_beat(server: Server) -> None:
+    ada, other = await server.person(10_000), server.another("server-2")
+    here = await server.meter.open(ada, Route.LIVE_LISTEN, most=3)
+    here.share(2, most=3)
+    await server.meter.beat()
+    there = await other.open(ada, Route.LIVE_LISTEN, most=3)
+    with pytest.raises(VoiceError) as refused:
+        there.share(2, most=3)
+    assert (refused.value.code, refused.value.facts["allowed"]) == (Code.TOO_MANY_SESSIONS, 3)
+    there.share(1)
+    here.share(1)
+    await server.meter.beat()
+    with pytest.raises(VoiceError):
+        there.share(2, most=3)  # as it was when it looked last
+    await other.reap()
+    there.share(2, most=3)
+    assert await other.open(ada, Route.LIVE_SPEAK, most=1), "sessions of another kind are counted apart"
+
+
+async def test_a_bill_that_nobody_runs_up_any_more_is_in_nobodys_way(server: Server) -> None:
+    """It is settled some seconds later, and until a beat the store says that there is a session."""
+    ada = await server.person(10_000)
+    left = await server.meter.open(ada, Route.LIVE_LISTEN, most=1)
+    with pytest.raises(VoiceError, match="1 live sessions"):
+        await server.meter.open(ada, Route.LIVE_LISTEN, most=1)
+    left.share(0)
+    assert await server.meter.open(ada, Route.LIVE_LISTEN, most=1)
+
+
 async def test_a_free_route_holds_nothing_and_goes_on_for_ever(server: Server) -> None:
     server.prices.set({"live.listen": {"credits": 0}})
     ada = await server.person(0)

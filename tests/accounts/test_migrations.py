@@ -147,6 +147,24 @@ async def test_keys_of_an_old_server_still_open_and_belong_to_its_owner(
     await store.aclose()
 
 
+async def test_what_was_open_before_bills_were_shared_is_one_session(empty_url: str) -> None:
+    await _run(
+        empty_url,
+        lambda connection: upgrade(connection, "0002"),
+        text("INSERT INTO user_account (id, email, name, role, state, plan, limits, created_at) "
+             "VALUES (7, 'a@b', '', 'user', 'active', 'free', '{}', 1)"),
+        text("INSERT INTO hold (id, user_id, subject, amount, captured, state, created_at) "
+             "VALUES (8, 7, 'session:s:0', 60, 0, 'open', 1)"),
+        text("INSERT INTO live_session (id, user_id, route, owner, beat, hold_id, booked, charged, captured, opened_at)"
+             " VALUES ('s', 7, 'live.listen', 'server-1', 3, 8, 5, 6, 0, 1.5)"),
+    )  # fmt: skip
+    store = await open_store(empty_url)
+    async with store.read() as connection:
+        row = (await connection.execute(text("SELECT * FROM live_session"))).one()
+    assert (row.user_id, row.hold_id, row.booked, row.opened_at, row.closed_at, row.sessions) == (7, 8, 5, 1.5, None, 1)
+    await store.aclose()
+
+
 async def test_an_old_server_without_keys_has_no_owner_yet(empty_url: str) -> None:
     await _made_by_0_1(empty_url)
     store = await open_store(empty_url)

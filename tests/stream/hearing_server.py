@@ -36,6 +36,7 @@ from tests.server.serving import Served, lifespan, serving
 from tests.stream.tabs import Purse
 
 KEYS = {"ann-key": Caller("ann", user_id=1), "bob-key": Caller("bob", user_id=2)}
+KEYS["cyd-key"] = Caller("cyd", user_id=3, sessions=2)
 GENEROUS = Slots(sessions=0, sessions_per_key=0, sessions_per_address=0, anonymous_per_day=0, anonymous_at_once=0)
 
 

@@ -13,6 +13,7 @@ class Purse:
 
     quantity: float = 1e9
     away: bool = False
+    elsewhere: int = 0  # sessions on other servers
     opened: list[Route] = field(default_factory=list)
     booked: list[float] = field(default_factory=list)  # what each settled bill came to
 
@@ -41,6 +42,10 @@ class PurseTab:
     async def book(self, quantity: float) -> None:
         await self.reserve(quantity)
         self.quantity = max(self.quantity, quantity)
+
+    def share(self, sessions: int, *, most: int = 0) -> None:
+        if 0 < most < sessions + self.purse.elsewhere:
+            raise VoiceError(Code.TOO_MANY_SESSIONS, f"You have {most} live sessions.", retry_after=5)
 
     async def settle(self) -> None:
         if not self.settled:

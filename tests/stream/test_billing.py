@@ -58,6 +58,22 @@ async def test_the_sessions_of_a_user_share_one_open_bill() -> None:
     assert purse.booked == [3.0]
 
 
+async def test_a_session_more_than_a_user_may_have_on_all_servers_is_told_so() -> None:
+    """The handshake knows of this server only; who uses nothing is not counted elsewhere."""
+    cyd: Any = {"additional_headers": {"Authorization": "Bearer cyd-key"}}
+    async with hearing_server.house(purse=Purse(elsewhere=1)) as house:
+        async with hearing_server.client(house, config={}, **cyd) as one:
+            await one.send(speech(0.5))
+            async with hearing_server.client(house, config={}, **cyd) as other:
+                await other.send(speech(0.5))
+                messages, code, reason = await ending(other)
+            assert (messages[-1]["code"], code, reason) == ("too_many_sessions", 1008, "too_many_sessions")
+            await stop(one)
+        async with hearing_server.client(house, config={}, **cyd) as another:
+            await another.send(speech(0.5))
+            await stop(another)
+
+
 async def test_waiting_and_anonymous_sessions_have_no_bill() -> None:
     purse = Purse()
     async with hearing_server.house(purse=purse) as house:
