@@ -24,8 +24,8 @@ def parse_object(text: str) -> dict[str, Any]:
     if len(text) > MAX_TEXT:
         raise VoiceError(Code.TOO_LARGE, f"A text message has at most {MAX_TEXT} characters.", allowed=MAX_TEXT)
     try:
-        message = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        message = from_json(text)
+    except ValueError:
         raise VoiceError(Code.BAD_REQUEST, "A text message must be JSON.") from None
     if not isinstance(message, dict):
         raise VoiceError(Code.BAD_REQUEST, "A text message must be a JSON object.")
@@ -125,6 +125,14 @@ def checked_text(value: object, name: str, limit: int) -> str:
     if not fits or any("\ud800" <= character <= "\udfff" for character in str(value)):
         raise wrong(name, f"a string of at most {limit} characters", limit)
     return str(value)
+
+
+def from_json(text: str | bytes | bytearray) -> object:
+    """What JSON says (RFC 8259). ValueError for anything else: NaN and infinities too, and nesting without end."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def to_json(message: Object) -> str:

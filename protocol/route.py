@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import Final
 
+from protocol.fields import from_json
+
 PEEK_BYTES = 64 * 1024  # what may be read of a body to decide
 
 
@@ -106,7 +108,7 @@ def read_start(body: bytes, *, whole: bool) -> object:
     """The JSON in a body, or of one that is too long the members at its start; None where it is none."""
     try:
         if whole:
-            return json.loads(body, parse_constant=_no_constant)
+            return from_json(body)
         return _members(body.decode("utf-8", "ignore"))
     except (ValueError, RecursionError):
         return None
@@ -185,7 +187,3 @@ def _members(text: str) -> dict[str, object] | None:
 def _after_gap(text: str, at: int) -> int:
     match = _GAP.match(text, at)
     return match.end() if match else at
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

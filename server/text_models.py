@@ -1,6 +1,5 @@
 """Which models work on texts: those the settings name, else pulled ones."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from engines import models
@@ -26,7 +25,7 @@ def with_text_model(spec: EngineSpec, settings: Settings, root: Path) -> EngineS
     if found is None:
         return spec
     options: dict[str, object] = {"directory": str(found.resolve()), "model": found.resolve().name}
-    return replace(spec.with_options(**options, device=device, threads=threads))
+    return spec.with_options(**options, device=device, threads=threads)
 
 
 def find_text_model(named: str, root: Path, form: Format) -> Path | None:

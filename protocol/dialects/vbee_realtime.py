@@ -1,6 +1,5 @@
 """The wire of seed E, ``POST /v1/tts``: one short text in, sound or ``{"error": {"code", "message"}}`` out (E1-E12)."""
 
-import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 from protocol.audio import Encoding
 from protocol.errors import Code, VoiceError
+from protocol.fields import from_json
 from protocol.reply import Reply
 from protocol.reply import error_reply as reply_to
 
@@ -93,8 +93,8 @@ def credentials(headers: Mapping[str, str]) -> tuple[str, str]:
 def parse_json(body: bytes) -> object:
     """The body as JSON; BAD_REQUEST for what is none."""
     try:
-        return json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return from_json(body)
+    except ValueError:
         raise VoiceError(Code.BAD_REQUEST, "request body must be valid JSON") from None
 
 
@@ -184,7 +184,3 @@ def _wrong(field: str, message: str, allowed: object = None) -> VoiceError:
 
 def _not_one_of(field: str, allowed: list[Any]) -> VoiceError:
     return _wrong(field, f"{field} must be one of {', '.join(map(str, allowed))}", allowed)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

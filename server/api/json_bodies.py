@@ -1,10 +1,9 @@
 """The body of a request as JSON, read under a cap, whatever its Content-Type says (X6)."""
 
-import json
-
 from starlette.requests import ClientDisconnect, Request
 
 from protocol.errors import Code, VoiceError
+from protocol.fields import from_json
 
 _JSON = ("", "application/json")
 
@@ -18,14 +17,10 @@ async def read_json(request: Request, *, most: int) -> object:
             body += piece
             if len(body) > most:
                 raise VoiceError(Code.TOO_LARGE, f"The body may have at most {most} bytes.", allowed=most)
-        return json.loads(body, parse_constant=_no_constant)
+        return from_json(body)
     except ClientDisconnect:
         raise VoiceError(Code.BAD_REQUEST, "The client has gone.") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         code = Code.BAD_REQUEST if kind in _JSON else Code.UNSUPPORTED_MEDIA
         raise VoiceError(code, "The body must be JSON.") from None
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
