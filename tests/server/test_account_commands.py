@@ -1,10 +1,6 @@
 """The commands around accounts: users, keys, apps, credits and the audit, as a shell sees them."""
 
-import io
 import re
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,43 +9,10 @@ from sqlalchemy import text
 from accounts.keys import State
 from accounts.store import open_store
 from server.accounts import opened
-from server.cli import main
 from tests.databases import in_thread
+from tests.server.shell import Voxline, voxline
 
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A command that ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """A table's cells, its heading first."""
-        return [re.split(r"\s{2,}", line.strip()) for line in self.out.splitlines()]
-
-
-Voxline = Callable[..., Done]
-
-
-@pytest.fixture
-def voxline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Voxline:
-    """Run a command in this process, on a data directory of the test's own."""
-    monkeypatch.setenv("VOXLINE_DATA", str(tmp_path))
-
-    def run(*arguments: str, typed: str = "") -> Done:
-        monkeypatch.setattr(sys, "argv", ["voxline", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        assert "Traceback" not in written.err
-        return Done(int(ended.value.code or 0), written.out, written.err)
-
-    return run
+__all__ = ["voxline"]
 
 
 def test_an_account_from_making_to_its_last_credit(
