@@ -60,16 +60,18 @@ $(VENV)/.system: $(VENV)/.dev
 	  { echo "The tests need Chromium, Postgres, Redis, curl and jq. On Debian: apt-get install $(APT_PACKAGES)"; exit 1; }
 	@touch $@
 
+# The tests start some hundred processes: none is to compile the whole project anew, whatever the shell says.
+COMPILED := env -u PYTHONDONTWRITEBYTECODE
 test: $(VENV)/.system ## set up and run every check and test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(WORKERS) -m "not nightly"
+	$(COMPILED) $(BIN)/pytest -n $(WORKERS) -m "not nightly"
 
 test-nightly: $(VENV)/.system ## the tests with counts that take minutes
-	$(BIN)/pytest -n $(WORKERS) -m nightly
+	$(COMPILED) $(BIN)/pytest -n $(WORKERS) -m nightly
 
 test-postgres: $(VENV)/.system ## the tests with every server they start over Postgres and Redis
-	$(BIN)/python -m tests.on_postgres -n $(WORKERS) -m "not nightly"
+	$(COMPILED) $(BIN)/python -m tests.on_postgres -n $(WORKERS) -m "not nightly"
 
 lint: $(VENV)/.dev ## style and types only
 	$(BIN)/ruff check .
