@@ -107,10 +107,13 @@ async def test_a_crowd_that_meets_a_frozen_redis_waits_once_and_briefly(redis_se
     redis_server.freeze()
     began = time.monotonic()
     rates = await asyncio.gather(*(limiter.hit(1, 100) for _ in range(30)))
-    waited = time.monotonic() - began
-    again = time.monotonic()
-    await limiter.hit(1, 100)
-    assert len(rates) == 30 and waited < 3 and time.monotonic() - again < 0.2
+    assert len(rates) == 30 and time.monotonic() - began < 3
+    waits = []
+    for _ in range(3):  # Redis is not asked again for 5 s: what else the machine does shows in one or two of them
+        again = time.monotonic()
+        await limiter.hit(1, 100)
+        waits.append(time.monotonic() - again)
+    assert min(waits) < 0.2
     await limiter.aclose()
 
 
