@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from loadtest.recordings import CHECKPOINT
 from loadtest.subject import Subject, running
@@ -17,6 +18,16 @@ __all__ = ["database_url", "live", "postgres", "redis_process", "redis_server", 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test imports onnxruntime itself
+
+
+# A commit is judged by the same examples each time; chance looks for new ones at night.
+settings.register_profile("commit", derandomize=True)
+settings.register_profile("nightly", print_blob=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the first test is imported, and takes its settings from the profile."""
+    settings.load_profile("nightly" if config.option.markexpr == "nightly" else "commit")
 
 
 @pytest.fixture(scope="session")
