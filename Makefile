@@ -63,8 +63,9 @@ $(VENV)/.system: $(VENV)/.dev
 # The tests start some hundred processes: none is to compile the whole project anew, whatever the shell says.
 COMPILED := env -u PYTHONDONTWRITEBYTECODE
 test: $(VENV)/.system ## set up and run every check and test
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	@echo "Checking style and types, and compiling the tests meanwhile ..."
+	@$(COMPILED) $(BIN)/pytest --collect-only -qq >/dev/null 2>&1 & \
+	  $(BIN)/ruff check . && $(BIN)/mypy; status=$$?; wait; exit $$status
 	$(COMPILED) $(BIN)/pytest -n $(WORKERS) -m "not nightly"
 
 test-nightly: $(VENV)/.system ## the tests with counts that take minutes
