@@ -64,8 +64,8 @@ $(VENV)/.system: $(VENV)/.dev
 COMPILED := env -u PYTHONDONTWRITEBYTECODE
 test: $(VENV)/.system ## set up and run every check and test
 	@echo "Checking style and types, and compiling the tests meanwhile ..."
-	@$(COMPILED) $(BIN)/pytest --collect-only -qq >/dev/null 2>&1 & \
-	  $(BIN)/ruff check . && $(BIN)/mypy; status=$$?; wait; exit $$status
+	@$(COMPILED) $(BIN)/pytest --collect-only -qq >/dev/null 2>&1 & compiling=$$!; \
+	  { $(BIN)/ruff check . && $(BIN)/mypy; } || { kill $$compiling; exit 1; }; wait
 	$(COMPILED) $(BIN)/pytest -n $(WORKERS) -m "not nightly"
 
 test-nightly: $(VENV)/.system ## the tests with counts that take minutes
