@@ -13,7 +13,7 @@ import soundfile
 
 from protocol.turns import Turn
 from tests.checkpoints.nano_demucs.sentences import WORDS
-from tests.checkpoints.nano_whisper.speech import Audio, Voice, speak_words
+from tests.checkpoints.nano_whisper.speech import Audio, Voice, speak_words, start_anew
 
 RATE = 16_000
 Speaks = Callable[[], Audio]
@@ -107,6 +107,7 @@ def alone(conversation: Conversation) -> dict[str, list[Audio]]:
 
 
 def _conversation(name: str, cast: Sequence[Speaks], seconds: float, rng: random.Random) -> Conversation:
+    start_anew()
     at, last = 0.5, -1
     parts: list[Audio] = [np.zeros(round(at * RATE), np.float32)]
     turns: list[Turn] = []

@@ -31,9 +31,9 @@ def call_and_voices() -> Conversation:
 CASES: list[tuple[Callable[[], Conversation], float, float]] = [
     (lambda: synthetic(2, 25.0, 1), 0.05, 0.05),
     (lambda: synthetic(3, 35.0, 0), 0.05, 0.05),
-    (lambda: synthetic(4, 45.0, 1), 0.15, 0.10),
+    (lambda: synthetic(4, 45.0, 1), 0.10, 0.05),
     (call, 0.05, 0.05),
-    (call_and_voices, 0.12, 0.12),
+    (call_and_voices, 0.10, 0.05),
 ]
 
 

@@ -113,6 +113,11 @@ def _espeak() -> _Espeak:
     return _Espeak()
 
 
+def start_anew() -> None:
+    """Forget what was said: a voice's noises go on where they stopped, so it says the same only from its start."""
+    _espeak.cache_clear()
+
+
 def speak_words(text: str, voice: Voice) -> Utterance:
     """Say a sentence of the vocabulary and tell when each word was said."""
     raw, events = _espeak().render(text, voice)
