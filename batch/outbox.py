@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from accounts.schema import webhook
@@ -49,6 +49,11 @@ async def post(
     )  # fmt: skip
 
 
+# Every server asks this every few seconds, nearly always in vain: made once, it costs little.
+_IS_DUE = and_(webhook.c.state == State.PENDING, webhook.c.due_at <= bindparam("moment"))
+_LOOK = select(webhook.c.id).where(_IS_DUE).limit(1)
+
+
 class Outbox:
     """Takes what is due, and notes what came of it."""
 
@@ -62,24 +67,21 @@ class Outbox:
 
         So that a user whose receiver never answers cannot hold up those of others.
         """
-        now = self._now()
-        rank = func.row_number().over(partition_by=webhook.c.user_id, order_by=(webhook.c.due_at, webhook.c.id))
-        waiting = and_(webhook.c.state == State.PENDING, webhook.c.due_at <= now)
-        due = select(webhook.c.id, webhook.c.due_at, rank.label("rank")).where(
-            waiting, webhook.c.user_id.not_in(busy)
-        )
-        async with self._store.read() as connection:
-            if (await connection.scalar(select(due.subquery().c.id).limit(1))) is None:
+        now, look = self._now(), _LOOK.where(webhook.c.user_id.not_in(busy)) if busy else _LOOK
+        async with self._store.read() as connection:  # costs no write lock while there is nothing to do
+            if (await connection.scalar(look, {"moment": now})) is None:
                 return ()
-        fair = due.subquery()
+        rank = func.row_number().over(partition_by=webhook.c.user_id, order_by=(webhook.c.due_at, webhook.c.id))
+        due = select(webhook.c.id, webhook.c.due_at, rank.label("rank"))
+        fair = due.where(_IS_DUE, webhook.c.user_id.not_in(busy)).subquery()
         chosen = select(fair.c.id).where(fair.c.rank <= per_user).order_by(fair.c.due_at).limit(most)
         async with self._store.write() as connection:
             # Said again for the rows that are locked: one that another taker took since our look is found as it is now,
             # and Postgres asks of it no more than is said here.
-            rows = select(webhook).where(waiting, webhook.c.id.in_(chosen)).order_by(webhook.c.due_at)
+            rows = select(webhook).where(_IS_DUE, webhook.c.id.in_(chosen)).order_by(webhook.c.due_at)
             rows = rows.with_for_update(skip_locked=True)
             taken = []
-            for row in (await connection.execute(rows)).all():
+            for row in (await connection.execute(rows, {"moment": now})).all():
                 again = update(webhook).where(
                     webhook.c.id == row.id, webhook.c.state == State.PENDING, webhook.c.attempt == row.attempt
                 )

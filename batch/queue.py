@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 REPLAYED_S = 86_400  # how long an idempotency key is remembered
 RETRY_AFTER_S = 5  # what a caller over a limit is told to wait
+# Every worker asks this every few seconds, mostly in vain: made once, it costs little.
+_WAITING = select(job.c.id).where(job.c.status == Status.QUEUED).limit(1)
 _SUBMITTING = 0x564F58  # an advisory lock of Postgres: who counts the server's jobs to add one
 
 
@@ -130,14 +132,12 @@ class Queue:
 
         With ``priority``: of those with at most that number.
         """
-        waiting = job.c.status == Status.QUEUED
-        if priority is not None:
-            waiting &= job.c.priority <= priority
+        waiting = _WAITING if priority is None else _WAITING.where(job.c.priority <= priority)
         async with self.store.read() as connection:  # costs no write lock while there is nothing to do
-            if (await connection.execute(select(job.c.id).where(waiting).limit(1))).first() is None:
+            if (await connection.scalar(waiting)) is None:
                 return None
         order = (job.c.priority, job.c.created_at, job.c.id)
-        chosen = select(job.c.id).where(waiting).order_by(*order).limit(1).with_for_update(skip_locked=True)
+        chosen = waiting.order_by(*order).with_for_update(skip_locked=True)
         taken = {"attempt": job.c.attempt + 1, "beat": job.c.beat + 1, "worker": worker, "progress": 0}
         statement = moving(Move.CLAIM, job.c.id == chosen.scalar_subquery()).values(taken)
         async with self.store.write() as connection:

@@ -18,7 +18,7 @@ from engines.process import EngineProcess, launch
 from engines.registry import EngineSpec
 from protocol.errors import Code, VoiceError
 
-_AT_REST = 4  # times as long until the next look: a server without work should use no CPU
+_AT_REST = 8  # times as long until the next look: a server without work should use no CPU
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class HostLimits:
     beat_s: float = 2.0  # how often it says that it lives
     missed_beats: int = 4  # how many it may miss (a long call that holds the interpreter)
     bad_answers: int = 5  # in a row: no request can be at fault for all of them
-    check_s: float = 0.25  # how often deadlines and memory are looked at while it works; at rest a quarter as often
+    check_s: float = 0.25  # how often deadlines and memory are looked at while it works; at rest an eighth as often
     back_off_s: tuple[float, ...] = (0.0, 0.25, 1.0, 2.0, 5.0, 15.0, 30.0)  # before each restart without a good answer
 
 

@@ -48,7 +48,7 @@ log = logging.getLogger("voxline.app")
 LISTEN_PATHS = ("/v1/stream", "/c/v1/stream")
 SPEAK_PATHS = ("/v1/stream/tts",)
 _ENGINES_STOP_S = 5.0
-_POLL_S = 3.0  # how often a server looks for jobs and webhooks of others; its own need no looking
+_POLL_S = 5.0  # how often a server looks for jobs and webhooks of others; its own need no looking
 
 
 @dataclass(frozen=True, slots=True)

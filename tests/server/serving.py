@@ -55,7 +55,7 @@ async def serving(
         try:
             yield Served(sockets[0].getsockname()[1], server)
         finally:
-            server.should_exit = True
+            server.stop()
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from engines.base import Observer
 from protocol.errors import Code
-from stream.meter import Meter
+from stream.meter import LAG_INTERVAL_S, Meter
 
 
 def value(meter: Meter, name: str, **labels: str) -> float:
@@ -56,7 +56,7 @@ async def test_loop_lag_is_seen() -> None:
     meter = Meter(CollectorRegistry())
     watch = meter.watch_loop(asyncio.get_running_loop())
     try:
-        time.sleep(0.15)  # noqa: ASYNC251  what the meter is for
+        time.sleep(LAG_INTERVAL_S + 0.05)  # noqa: ASYNC251  what the meter is for
         async with asyncio.timeout(5):
             while value(meter, "voxline_loop_lag_seconds_count") < 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
