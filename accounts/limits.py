@@ -11,14 +11,11 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from sqlalchemy import select
 
 from accounts.policy import Overrides, Plan, Policies
@@ -26,6 +23,9 @@ from accounts.schema import user
 from accounts.store import Store
 from accounts.windows import ProcessWindows
 from protocol.errors import Code, VoiceError
+
+if TYPE_CHECKING:
+    from accounts.redis_windows import RedisWindows
 
 __all__ = ["LimitsOf", "Overrides", "Rate", "RateLimiter", "Throttle"]
 
@@ -52,8 +52,7 @@ class RateLimiter:
         self._now = now
         self._tick = tick
         self._here = MovingWindowRateLimiter(ProcessWindows(tick))
-        self._redis = _redis_storage(redis_url) if redis_url else None
-        self._shared = None if self._redis is None else MovingWindowRateLimiter(self._redis)
+        self._shared = _shared(redis_url) if redis_url else None
         self._ask_redis_from = -math.inf
 
     async def hit(self, user_id: int, per_minute: int) -> Rate:
@@ -74,18 +73,26 @@ class RateLimiter:
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""
-        if self._redis is not None:
-            await self._redis.bridge.get_connection().aclose()  # type: ignore[attr-defined]
+        if self._shared is not None:
+            await self._shared.aclose()
 
     async def _counted(self, item: RateLimitItemPerMinute, name: str) -> tuple[bool, Rate]:
         if self._shared is not None and self._tick() >= self._ask_redis_from:
             try:
-                async with asyncio.timeout(_REDIS_S):
-                    return await _use(self._shared, item, name, self._now)
-            except (RedisError, OSError) as error:  # TimeoutError is an OSError
+                with self._shared.asked():
+                    async with asyncio.timeout(_REDIS_S):
+                        return await _use(self._shared.limiter, item, name, self._now)
+            except OSError as error:  # TimeoutError is one
                 self._ask_redis_from = self._tick() + _LEFT_ALONE_S
-                _log.warning("redis.limits_unreachable", error=type(error).__name__, retry_s=_LEFT_ALONE_S)
+                cause = type(error.__cause__ or error).__name__
+                _log.warning("redis.limits_unreachable", error=cause, retry_s=_LEFT_ALONE_S)
         return await _use(self._here, item, name, self._tick)
+
+
+def _shared(redis_url: str) -> "RedisWindows":
+    from accounts.redis_windows import RedisWindows  # its library takes a while to load, and most servers have no Redis
+
+    return RedisWindows(redis_url, patience_s=_REDIS_S)
 
 
 async def _use(
@@ -95,17 +102,6 @@ async def _use(
     window = await limiter.get_window_stats(item, name)
     reset_after = min(max(0.0, window.reset_time - clock()), float(item.get_expiry()))
     return allowed, Rate(item.amount, max(0, window.remaining), reset_after)
-
-
-def _redis_storage(url: str) -> RedisStorage:
-    return RedisStorage(
-        f"async+{url}",
-        implementation="redispy",
-        key_prefix="voxline:limits",
-        socket_timeout=_REDIS_S,
-        socket_connect_timeout=_REDIS_S,
-        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
-    )
 
 
 class Throttle:

@@ -45,11 +45,12 @@ class Endpoint:
         self.reads = _READS
         self._address = address
         self._timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
+        self._tls = httpx.create_ssl_context(trust_env=False)  # to read them each time would hold up the loop
         self._back_off_s = back_off_s
 
     async def write(self, prompt: Prompt) -> Written:
         """Raises BUSY, TIMEOUT, and ENGINE_FAILED with what is wrong with the endpoint."""
-        async with httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=self._tls, timeout=self._timeout, trust_env=False) as client:
             status, headers, body = await self._post(client, prompt)
             if status in _BUSY:
                 await asyncio.sleep(min(_retry_after(headers, self._back_off_s), _PATIENCE_S))

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import certifi
@@ -60,11 +61,13 @@ class Sender:
     ) -> None:
         self.allow_private = allow_private
         self._timeout_s = timeout_s
-        self._tls = tls or _tls()
+        self._tls = tls
         self._backend = _Checked(resolve or _Names(), allow_private)
 
     async def post(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
         """Send it; the answer's status counts once it has come, whatever becomes of its body. Never raises for it."""
+        if self._tls is None:  # when it is first needed, beside the loop: there are many authorities to read
+            self._tls = await asyncio.to_thread(_tls)
         async with httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=self._backend) as connection:
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -212,8 +215,9 @@ def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float:
     return 0.0
 
 
+@cache
 def _tls() -> ssl.SSLContext:
-    """The machine's certificate authorities, and the well-known ones where it has none."""
+    """The machine's certificate authorities, and the well-known ones where it has none; read once."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

@@ -130,13 +130,14 @@ def running(*, null: bool = False, environment: dict[str, str] | None = None) ->
 
 def _until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise SystemExit(f"the server ended with {server.returncode}:\n{log.read_text()[-2000:]}")
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.05)
+    with httpx.Client(timeout=2) as client:  # one: to make it takes longer than to ask
+        while time.monotonic() < deadline:
+            if server.poll() is not None:
+                raise SystemExit(f"the server ended with {server.returncode}:\n{log.read_text()[-2000:]}")
+            try:
+                if client.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
     raise SystemExit(f"the server was not ready after {START_S:.0f} s:\n{log.read_text()[-2000:]}")

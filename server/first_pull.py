@@ -8,8 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 
-from engines import models, pulling
-from engines.hub import Hub
+from engines import models
 from protocol.errors import VoiceError
 from server.engines import find_model, models_root
 from server.machine import find_machine, recommended
@@ -40,6 +39,9 @@ def start(settings: Settings, tell: Tell) -> threading.Thread | None:
 
 
 def _pull(settings: Settings, model: models.Published, tell: Tell) -> None:
+    from engines import pulling  # with a client for HTTP: not for servers that have their model
+    from engines.hub import Hub
+
     root, command = models_root(settings), models.pull_command(model.name)
     with closing(Hub(settings.hub)) as hub:
         if not hub.reachable(LOOK_S):

@@ -1,7 +1,8 @@
 """What works on texts, put together from the settings and the engines."""
 
+from typing import TYPE_CHECKING
+
 from batch.text_basics import Basics
-from batch.text_endpoint import Address, Endpoint
 from batch.text_translators import LocalTranslator, Translator, WritingTranslator
 from batch.text_writers import LocalWriter, Writer
 from batch.texts import Texts
@@ -11,6 +12,9 @@ from engines.registry import EngineSpec
 from protocol.errors import VoiceError
 from protocol.text_prompts import Message, Prompt
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from batch.text_endpoint import Endpoint
 
 
 def texts_of(settings: Settings, fleet: Fleet) -> Texts:
@@ -33,7 +37,9 @@ async def endpoint_state(settings: Settings) -> str:
     return f"{settings.text_url} answers, with {written.model}"
 
 
-def _endpoint(settings: Settings) -> Endpoint:
+def _endpoint(settings: Settings) -> "Endpoint":
+    from batch.text_endpoint import Address, Endpoint  # with a client for HTTP, which most servers have no need of
+
     address = Address(settings.text_url, settings.text_key.get_secret_value(), settings.text_model)
     return Endpoint(address, timeout_s=settings.text_timeout)
 

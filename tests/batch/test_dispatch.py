@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from batch.dispatch import JOBS, LocalDispatch, RedisDispatch, job_done, open_dispatch
+from batch.dispatch import JOBS, LocalDispatch, job_done, open_dispatch
+from batch.redis_dispatch import RedisDispatch
 from protocol.errors import Code, VoiceError
 from tests.databases import Redis
 
@@ -92,8 +93,8 @@ async def test_a_flushed_redis_carries_on(redis_server: Redis) -> None:
 
 
 async def test_a_frozen_redis_is_noticed_and_found_again(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batch.dispatch._QUIET_S", 0.2)
-    monkeypatch.setattr("batch.dispatch._REPLY_S", 0.3)
+    monkeypatch.setattr("batch.redis_dispatch._QUIET_S", 0.2)
+    monkeypatch.setattr("batch.redis_dispatch._REPLY_S", 0.3)
     async with processes(redis_server) as (one, other):
         await asyncio.to_thread(time.sleep, 0.7)  # a Redis that is merely quiet answers, and is not given up
         assert isinstance(other, RedisDispatch) and other.connected

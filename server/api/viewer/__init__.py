@@ -1,9 +1,13 @@
 """``/docs``: the OpenAPI documents in Swagger UI, from files of this machine only, under a strict policy."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +17,16 @@ from starlette.routing import BaseRoute, Route
 from server.api.operations import Api
 from server.openapi import describe
 
-_HERE, _SWAGGER = files(__name__), files("swagger_ui").joinpath("static")
+
+def _package(name: str) -> Path:
+    """Where a package is whose files alone are wanted: to import it takes a while."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    return Path(spec.origin).parent
+
+
+_HERE, _SWAGGER = files(__name__), _package("swagger_ui") / "static"
 _KINDS = {"css": "text/css", "js": "text/javascript"}
 _FILES: Mapping[str, Callable[[], Traversable]] = {
     "docs.css": lambda: _HERE / "docs.css",
@@ -35,7 +48,8 @@ class Viewer:
     """The documents of ``apis`` by their short names ("a", "b" ...), and the page that shows them."""
 
     def __init__(self, apis: Mapping[str, Api], *, version: str) -> None:
-        self._documents = {name: describe(api, version=version) for name, api in apis.items()}
+        self._apis = apis
+        self._describe = cache(partial(self._described, version=version))
         shown = (
             f'<a href="#{name}" data-document="/openapi/{name}.json">{escape(api.title)}</a>'
             for name, api in apis.items()
@@ -61,7 +75,11 @@ class Viewer:
         return Response(_FILES[name]().read_bytes(), headers={"cache-control": "public, max-age=3600"}, media_type=kind)
 
     async def _document(self, request: Request) -> Response:
-        document = self._documents.get(request.path_params["name"])
-        if document is None:
+        name = request.path_params["name"]
+        if name not in self._apis:
             raise HTTPException(404)
-        return JSONResponse(document)
+        # When it is first asked for, beside the loop: to write them all takes a good part of a start.
+        return Response(await asyncio.to_thread(self._describe, name), media_type="application/json")
+
+    def _described(self, name: str, *, version: str) -> bytes:
+        return bytes(JSONResponse(describe(self._apis[name], version=version)).body)
