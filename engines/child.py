@@ -1,8 +1,8 @@
-"""The process of one engine: ``python -m engines.child FD PARENT`` builds it, then answers one call at a time.
+"""The process of one engine: ``python -m engines.child FD PARENT NAME`` builds it, then answers one call at a time.
 
-The pipe is a socket (descriptor FD) to the server's process (PARENT). When that goes away, so does this: the kernel
-kills it (Linux), or the pipe ends. Signals meant for the server (Ctrl-C, a service manager's SIGTERM) do not touch it:
-sessions are still being finished then.
+The pipe is a socket (descriptor FD) to the server's process (PARENT); NAME is for people who list processes. When the
+server goes away, so does this: the kernel kills it (Linux), or the pipe ends. Signals meant for the server (Ctrl-C, a
+service manager's SIGTERM) do not touch it: sessions are still being finished then.
 """
 
 import contextlib
@@ -194,7 +194,6 @@ def build(head: Head) -> Engine:
         # Before any library is loaded that has threads of its own: those that wait for each other by spinning take the
         # time that is to be given way, and get nothing done with it.
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's spin whatever they are told
     module, _, attribute = str(head["factory"]).partition(":")
     make = cast(Factory, getattr(import_module(module), attribute))
     return make(cast(dict[str, object], head["options"]))

@@ -16,6 +16,8 @@ from engines.registry import EngineSpec
 
 _ROOT = Path(__file__).resolve().parent.parent  # where ``python -m engines.child`` is found
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+# Else numpy starts a thread for every core, which spin before they sleep; engines say themselves how many they want.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class Pipe(asyncio.BufferedProtocol):
@@ -107,7 +109,7 @@ async def launch(
     """Start a child and order its engine; READY or FAILED comes as a frame."""
     ours, theirs = socket.socketpair()
     with theirs:
-        process = _start(theirs.fileno())
+        process = _start(spec, theirs.fileno())
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_unix_connection(lambda: Pipe(on_frame, on_lost), sock=ours)
     order: Head = {
@@ -121,11 +123,12 @@ async def launch(
     return EngineProcess(process, pipe)
 
 
-def _start(descriptor: int) -> "subprocess.Popen[bytes]":
+def _start(spec: EngineSpec, descriptor: int) -> "subprocess.Popen[bytes]":
     # In the loop's own thread, for some milliseconds: the kernel ties a child's life to the thread that made it.
     return subprocess.Popen(
-        [sys.executable, "-m", "engines.child", str(descriptor), str(os.getpid())],
+        [sys.executable, "-m", "engines.child", str(descriptor), str(os.getpid()), spec.name],
         cwd=_ROOT,
+        env=_ONE_THREAD | os.environ,
         stdin=subprocess.DEVNULL,
         stdout=2,  # a library's chatter joins the server's log
         pass_fds=(descriptor,),

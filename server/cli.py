@@ -1,6 +1,7 @@
 """``voxline``: the server and its tools on the command line."""
 
 import gc
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -20,6 +21,7 @@ COMMANDS = (
 def main() -> None:
     """Run a command; what goes wrong is one line a person can act on, and exit status 1 (2 for wrong usage)."""
     named = sys.argv[1:2]
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nobody here multiplies matrices: no thread for every core
     try:
         command_line(named if set(named) & set(COMMANDS) else COMMANDS)()
     except CommandError as error:
