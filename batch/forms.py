@@ -80,12 +80,12 @@ async def _read_multipart(
     held, total = bytearray(), 0
     async for piece in stream:
         total += len(piece)
+        held += piece
+        if len(held) >= _FEED_BYTES or total > cap:
+            await asyncio.to_thread(parts.feed, bytes(held))  # which knows of what there is too much
+            held.clear()
         if total > cap:
             raise too_large("The body", cap)
-        held += piece
-        if len(held) >= _FEED_BYTES:
-            await asyncio.to_thread(parts.feed, bytes(held))
-            held.clear()
     if held:
         await asyncio.to_thread(parts.feed, bytes(held))
     parts.finish()

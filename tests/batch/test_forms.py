@@ -224,6 +224,13 @@ async def test_a_chunked_body_beyond_every_cap_is_cut_off(uploads: Uploads) -> N
     assert (error.code, error.facts["field"]) == (Code.TOO_LARGE, "The body")
 
 
+@pytest.mark.parametrize("size", [KIB, 64 * KIB, 4 * MIB])
+async def test_a_file_beyond_its_cap_is_named_however_much_comes_at_once(uploads: Uploads, size: int) -> None:
+    body = part('form-data; name="audio_file"; filename="a.mp3"', bytes(3 * MIB))
+    error = await refusal(uploads, MULTIPART, body, size=size)
+    assert error.facts == {"field": "audio_file", "maximum": 100 * KIB}
+
+
 async def test_ten_thousand_urlencoded_fields(uploads: Uploads) -> None:
     body = urlencode({f"f{number}": "x" for number in range(10_001)}).encode()
     error = await refusal(uploads, {"content-type": "application/x-www-form-urlencoded"}, body)
