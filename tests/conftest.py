@@ -1,5 +1,6 @@
 """What every test shares: the repository root, and a guard against tests that reach the network by a model hub."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +10,22 @@ from hypothesis import settings
 
 from loadtest.recordings import CHECKPOINT
 from loadtest.subject import Subject, running
-from tests.databases import database_url, postgres, redis_process, redis_server, store
+from tests.databases import database_url, postgres, redis_process, redis_server, sqlite_template, store
 from tests.on_postgres import store_settings
 
-__all__ = ["database_url", "live", "postgres", "redis_process", "redis_server", "repository", "store"]
+__all__ = [
+    "database_url", "live", "postgres", "redis_process", "redis_server", "repository", "sqlite_template", "store",
+]  # fmt: skip
 
 # Set before any test imports a library that would look a model up: a test that needs a download is a defect.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test imports onnxruntime itself
+# No test speaks TLS to strangers, and every client would read all their authorities first: it is told of none.
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+# More processes than cores: threads that wait by spinning would take their time from each other.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 # A commit is judged by the same examples each time; chance looks for new ones at night.
@@ -28,6 +36,17 @@ settings.register_profile("nightly", print_blob=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Before the first test is imported, and takes its settings from the profile."""
     settings.load_profile("nightly" if config.option.markexpr == "nightly" else "commit")
+
+
+def pytest_collection() -> None:
+    """Modules leave much behind and no garbage: looking for it while they are imported takes a tenth of the time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported lives as long as the tests: no collection need look at it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

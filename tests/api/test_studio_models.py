@@ -22,9 +22,9 @@ from tests.acceptance.listening import hear
 from tests.alone import HUSH, Alone
 from tests.api import serving
 from tests.api.serving import Api, settled
-from tests.checkpoints.nano_demucs.export import FOLDER
 from tests.checkpoints.nano_demucs.held_out import Mix, held_out_mixes, si_sdr
 from tests.checkpoints.nano_demucs.music import Sound, music
+from tests.checkpoints.nano_demucs.shape import FOLDER
 from tests.checkpoints.nano_vits.make_nano_vits import make
 from tests.checkpoints.nano_whisper.held_out import held_out_sentences
 from tests.checkpoints.nano_whisper.word_errors import word_errors

@@ -10,9 +10,9 @@ from engines import registry
 from engines.host import EngineHost
 from engines.separation import repetition
 from engines.supervisor import HostLimits
-from tests.checkpoints.nano_demucs.export import FOLDER
 from tests.checkpoints.nano_demucs.held_out import Mix, gains, held_out_mixes, si_sdr
 from tests.checkpoints.nano_demucs.music import RATE, Sound
+from tests.checkpoints.nano_demucs.shape import FOLDER
 from tests.engines.hosting import hosting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -10,8 +10,7 @@ from faster_whisper import WhisperModel
 from tests.checkpoints.nano_whisper.held_out import KNOWN_VOICES, held_out_sentences, speak
 from tests.checkpoints.nano_whisper.score import UNSEEN_VOICES, Spoken, Transcribe, spoken, trimmed, whole
 from tests.checkpoints.nano_whisper.speech import SAMPLE_RATE, Voice, speak_words
-from tests.checkpoints.nano_whisper.tokens import TIMESTAMP_SECONDS
-from tests.checkpoints.nano_whisper.vocabulary import is_held_out, words_of
+from tests.checkpoints.nano_whisper.vocabulary import TIMESTAMP_SECONDS, is_held_out, words_of
 from tests.checkpoints.nano_whisper.word_errors import word_error_rate, word_errors
 
 CHECKPOINT = Path(__file__).parent / "nano_whisper"

@@ -17,6 +17,8 @@ from tests.on_postgres import store_settings
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START_S, _STOP_S = 60, 30
+# For tests that neither speak nor listen: the engines that load soonest.
+MUTE = {"pocketsphinx": "off", "synthesizers": "1"}
 SHOWN_ONCE = re.compile(r"^  (sk-ov-\w+)$", re.MULTILINE)
 
 

@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import server.cli
+from loadtest.recordings import CHECKPOINT
 from server.cli import command_line
-from tests.server.conftest import SHOWN_ONCE, environment, started
+from tests.server.conftest import MUTE, SHOWN_ONCE, environment, started
 from tests.server.shell import Voxline, voxline
 
 __all__ = ["voxline"]
@@ -178,15 +179,14 @@ def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path: Path, soun
 def test_listen_runs_the_model_of_the_settings(tmp_path: Path) -> None:
     said = tmp_path / "said.wav"
     assert process("say", "Please turn off the light now.", "-o", str(said)).returncode == 0
-    model = str(_ROOT / "tests" / "checkpoints" / "nano_whisper" / "model")
-    heard = process("listen", str(said), whisper_model=model)
+    heard = process("listen", str(said), whisper_model=str(CHECKPOINT))
     assert "please turn off the light now" in heard.stdout.splitlines()[-1], heard.stderr
 
 
 def test_a_first_key_nobody_saw_is_taken_back(tmp_path: Path) -> None:
     failed = process("serve", "--port", "0", data=tmp_path, whisper_model="small")
     assert failed.returncode == 1 and "models pull small" in failed.stderr
-    with started(tmp_path) as second:
+    with started(tmp_path, **MUTE) as second:
         assert SHOWN_ONCE.search(second.banner)
         assert second.end() == 0
 
@@ -207,7 +207,8 @@ def test_a_signal_ends_listen_and_the_server_it_started(tmp_path: Path, number: 
         file.writeframes(bytes(32000 * 60))
     listening = subprocess.Popen(
         [sys.executable, "-c", _ORDINARY_SIGINT, "listen", str(path)],
-        cwd=_ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=_ROOT, env=environment(whisper_model=str(CHECKPOINT)),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         family = psutil.Process(listening.pid)
@@ -238,10 +239,10 @@ def test_doctor_tells_what_works_and_what_would_add_the_rest(tmp_path: Path) -> 
 
 
 def test_the_first_start_shows_a_key_and_the_next_does_not(tmp_path: Path) -> None:
-    with started(tmp_path) as first:
+    with started(tmp_path, **MUTE) as first:
         assert SHOWN_ONCE.search(first.banner)
         assert first.end() == 0
-    with started(tmp_path) as second:
+    with started(tmp_path, **MUTE) as second:
         assert not SHOWN_ONCE.search(second.banner) and "$VOXLINE_KEY" in second.banner
         taken = process("serve", "--port", second.base.rsplit(":", 1)[1], data=tmp_path / "other")
         assert taken.returncode == 1 and "--port" in taken.stderr

@@ -12,7 +12,7 @@ from engines.separation.checkpoints import MODEL_CLASS
 from protocol.errors import Code, VoiceError
 from server.engines import DEMUCS, choose_engines, find_demucs
 from server.settings import Settings, SettingsError, engine_settings, load_settings
-from tests.checkpoints.nano_demucs.export import FOLDER
+from tests.checkpoints.nano_demucs.shape import FOLDER
 
 
 def chosen(settings: Settings) -> EngineSpec | None:

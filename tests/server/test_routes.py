@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from loadtest.recordings import CHECKPOINT
 from tests.admission import admitted
 from tests.server.conftest import Started, started
 from tests.server.serving import until
@@ -159,7 +160,7 @@ async def test_a_token_opens_one_stream(server: Started) -> None:
 
 async def test_a_token_is_not_spent_on_a_refusal(tmp_path: Path) -> None:
     """The server asked whose it was, which spends it, before it said that it was full."""
-    with started(tmp_path, sessions="1") as full:
+    with started(tmp_path, sessions="1", whisper_model=str(CHECKPOINT)) as full:
         async with httpx.AsyncClient(base_url=full.base) as http:
             token = (await http.post("/v1/tokens", headers=bearer(full))).json()["token"]
         for path in ("/v1/stream", "/v1/stream/tts"):

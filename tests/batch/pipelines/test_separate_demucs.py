@@ -21,7 +21,7 @@ from protocol.errors import Code, VoiceError
 from protocol.work import Delivery, Separating
 from tests import engines_scripted as scripted
 from tests.batch.pipelines.studio import Studio, opened
-from tests.checkpoints.nano_demucs.export import FOLDER
+from tests.checkpoints.nano_demucs.shape import FOLDER
 from tests.engines.hosting import until
 from tests.engines.separation.mixes import song
 

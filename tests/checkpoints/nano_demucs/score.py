@@ -9,9 +9,9 @@ import numpy as np
 
 from engines.base import Separator
 from engines.separation import demucs, repetition
-from tests.checkpoints.nano_demucs.export import FOLDER
 from tests.checkpoints.nano_demucs.held_out import Mix, gains, held_out_mixes
 from tests.checkpoints.nano_demucs.music import RATE
+from tests.checkpoints.nano_demucs.shape import FOLDER
 
 SECONDS = 20.0
 

@@ -16,8 +16,9 @@ import torch
 from demucs.htdemucs import HTDemucs
 from torch import Tensor
 
-from tests.checkpoints.nano_demucs.export import FOLDER, KEYWORDS, SOURCES, export
+from tests.checkpoints.nano_demucs.export import export
 from tests.checkpoints.nano_demucs.make_data import batches, load
+from tests.checkpoints.nano_demucs.shape import FOLDER, KEYWORDS, SOURCES
 
 _BATCH, _SEGMENT_S = 3, 2.0
 _PEAK_RATE, _WARM_STEPS, _DECAY_SHARE = 2e-3, 60, 0.4

@@ -11,8 +11,8 @@ from torch import Tensor
 from tests.checkpoints.nano_whisper.clips import Clip, Rng
 from tests.checkpoints.nano_whisper.model import DECODER_LAYERS, MELS, SOURCE_POSITIONS, TIME_HEAD, WORD_HEAD
 from tests.checkpoints.nano_whisper.speech import SAMPLE_RATE, Audio
-from tests.checkpoints.nano_whisper.tokens import TIMESTAMP_SECONDS, Tokens, build_tokens
-from tests.checkpoints.nano_whisper.vocabulary import ENGLISH, VIETNAMESE
+from tests.checkpoints.nano_whisper.tokens import Tokens, build_tokens
+from tests.checkpoints.nano_whisper.vocabulary import ENGLISH, TIMESTAMP_SECONDS, VIETNAMESE
 
 IGNORED = -100
 SILENCE_CLASS = 0

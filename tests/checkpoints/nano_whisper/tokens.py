@@ -12,10 +12,9 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from tests.checkpoints.nano_whisper.vocabulary import ENGLISH, VIETNAMESE
+from tests.checkpoints.nano_whisper.vocabulary import ENGLISH, TIMESTAMP_SECONDS, VIETNAMESE
 
 TIMESTAMPS = 1501
-TIMESTAMP_SECONDS = 0.02
 #: The 99 languages of the multilingual Whisper models, in their order ("yue" came later).
 LANGUAGE_CODES = tuple(code for code in LANGUAGES if code != "yue")
 _MARKERS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")

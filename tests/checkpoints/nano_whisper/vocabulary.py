@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from itertools import pairwise
 
+TIMESTAMP_SECONDS = 0.02  # the step in which Whisper tells times
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 COLOURS = ("red", "green", "blue", "yellow", "white", "black")
 OPENABLE = ("door", "window")

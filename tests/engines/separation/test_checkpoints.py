@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from engines.separation import checkpoints, demucs
 from engines.separation.checkpoints import MODEL_CLASS, find, read_pickle
 from protocol.errors import Code, VoiceError
-from tests.checkpoints.nano_demucs.export import KEYWORDS, SOURCES
+from tests.checkpoints.nano_demucs.shape import KEYWORDS, SOURCES
 
 METADATA = {"klass": MODEL_CLASS, "args": json.dumps([list(SOURCES)]), "kwargs": json.dumps(KEYWORDS)}
 

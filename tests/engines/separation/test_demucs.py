@@ -20,8 +20,8 @@ from engines.separation import demucs
 from engines.separation.demucs import OVERLAP
 from engines.supervisor import HostLimits
 from protocol.errors import Code, VoiceError
-from tests.checkpoints.nano_demucs.export import FOLDER as CHECKPOINT
-from tests.checkpoints.nano_demucs.export import KEYWORDS, SOURCES
+from tests.checkpoints.nano_demucs.shape import FOLDER as CHECKPOINT
+from tests.checkpoints.nano_demucs.shape import KEYWORDS, SOURCES
 from tests.engines.hosting import Notes, hosting, until
 
 RATE, STRETCH_S = 16_000, 6.5

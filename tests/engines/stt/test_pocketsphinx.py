@@ -8,7 +8,7 @@ import pytest
 
 from engines.stt.pocketsphinx import PocketSphinx, factory
 from protocol.errors import Code, VoiceError
-from protocol.requests import Decode
+from protocol.requests import Decode, Hypothesis
 from tests.checkpoints.nano_whisper.held_out import speak
 
 SECOND = 2 * 16000
@@ -32,6 +32,19 @@ def long() -> bytes:
     return pcm[: 14 * SECOND // 5]
 
 
+@pytest.fixture(scope="module")
+def whole(engine: PocketSphinx, long: bytes) -> Hypothesis:
+    """What a pass over all of it hears."""
+    return engine.recognize([Decode(long, word_timestamps=True)])[0]
+
+
+@pytest.fixture(scope="module")
+def other() -> bytes:
+    """Somebody else, of the same length."""
+    pcm = sound("turn off the music now and send my message to the doctor", "en-us+m1")
+    return pcm[: 14 * SECOND // 5]
+
+
 def test_it_says_what_it_can_do(engine: PocketSphinx) -> None:
     described = engine.describe()
     assert described.languages == ("en",)
@@ -41,10 +54,8 @@ def test_it_says_what_it_can_do(engine: PocketSphinx) -> None:
 
 @pytest.mark.parametrize("asked", [(), (0.7, 2.3), (2.05, 2.051, 2.4, 2.6, 2.79), (2.8,)])
 def test_a_final_equals_a_pass_over_the_whole_whatever_was_asked_before(
-    engine: PocketSphinx, long: bytes, asked: tuple[float, ...]
+    engine: PocketSphinx, long: bytes, whole: Hypothesis, other: bytes, asked: tuple[float, ...]
 ) -> None:
-    whole = engine.recognize([Decode(long, word_timestamps=True)])[0]
-    other = sound("turn off the music now and send my message to the doctor", "en-us+m1")
     for seconds in asked:
         end = round(seconds * 16000) * 2
         partials = [Decode(long[:end], stream="a", final=False), Decode(other[:end], stream="b", final=False)]
@@ -58,41 +69,43 @@ def test_partials_grow(engine: PocketSphinx, long: bytes) -> None:
     engine.recognize([Decode(long, stream="grow")])
 
 
-def test_streams_beyond_the_decoders_start_over_and_end_the_same(engine: PocketSphinx, long: bytes) -> None:
-    whole = engine.recognize([Decode(long)])[0]
+def test_streams_beyond_the_decoders_start_over_and_end_the_same(
+    engine: PocketSphinx, long: bytes, whole: Hypothesis
+) -> None:
     names = [f"stream {n}" for n in range(3)]
     for name in names:
         engine.recognize([Decode(long[: 21 * SECOND // 10], stream=name, final=False)])
     assert list(engine._streams) == names[1:]
     for name in names:
-        assert engine.recognize([Decode(long, stream=name)])[0] == whole
+        assert engine.recognize([Decode(long, stream=name, word_timestamps=True)])[0] == whole
     assert not engine._streams
     assert len(engine._idle) <= 2
 
 
-def test_a_stream_whose_audio_changed_is_heard_from_its_start(engine: PocketSphinx, long: bytes) -> None:
-    other = sound("turn off the music now and send my message to the doctor")[: len(long)]
+def test_a_stream_whose_audio_changed_is_heard_from_its_start(
+    engine: PocketSphinx, long: bytes, whole: Hypothesis, other: bytes
+) -> None:
     engine.recognize([Decode(other, stream="changed", final=False)])
-    assert engine.recognize([Decode(long, stream="changed")])[0] == engine.recognize([Decode(long)])[0]
+    assert engine.recognize([Decode(long, stream="changed", word_timestamps=True)])[0] == whole
     engine.recognize([Decode(long, stream="shorter", final=False)])
     short = long[: 21 * SECOND // 10]
     assert engine.recognize([Decode(short, stream="shorter")])[0] == engine.recognize([Decode(short)])[0]
 
 
-def test_one_callers_noise_does_not_change_anothers_words(engine: PocketSphinx, long: bytes) -> None:
-    before = engine.recognize([Decode(long, word_timestamps=True)])[0]
+def test_one_callers_noise_does_not_change_anothers_words(
+    engine: PocketSphinx, long: bytes, whole: Hypothesis
+) -> None:
     noise = np.random.default_rng(0).integers(-9000, 9000, 20000) * np.repeat(np.arange(20) % 2, 1000)
     engine.recognize([Decode(noise.astype("<i2").tobytes())])
-    assert engine.recognize([Decode(long, word_timestamps=True)])[0] == before
+    assert engine.recognize([Decode(long, word_timestamps=True)])[0] == whole
 
 
-def test_words_have_times_and_no_marks(engine: PocketSphinx, long: bytes) -> None:
-    hypothesis = engine.recognize([Decode(long, word_timestamps=True)])[0]
-    assert hypothesis.text == " ".join(word.text for word in hypothesis.words)
-    assert not set("<>[]()+").intersection(hypothesis.text)
-    assert all(word.start < word.end and 0 <= word.probability <= 1 for word in hypothesis.words)
-    assert all(before.end <= after.start + 1e-6 for before, after in pairwise(hypothesis.words))
-    assert hypothesis.words[-1].end <= len(long) / SECOND + 0.05
+def test_words_have_times_and_no_marks(engine: PocketSphinx, long: bytes, whole: Hypothesis) -> None:
+    assert whole.text == " ".join(word.text for word in whole.words)
+    assert not set("<>[]()+").intersection(whole.text)
+    assert all(word.start < word.end and 0 <= word.probability <= 1 for word in whole.words)
+    assert all(before.end <= after.start + 1e-6 for before, after in pairwise(whole.words))
+    assert whole.words[-1].end <= len(long) / SECOND + 0.05
     assert engine.recognize([Decode(long)])[0].words == ()
 
 

@@ -6,7 +6,7 @@ import socket
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ import pytest
 
 from engines.base import Task
 from engines.stt import guards
-from engines.stt.transformers_whisper import TransformersWhisper, factory
 from engines.stt.utterances import Piece
 from loadtest.recordings import CHECKPOINT
 from protocol.errors import Code, VoiceError
@@ -23,14 +22,24 @@ from tests.checkpoints.nano_whisper.held_out import KNOWN_VOICES, held_out_sente
 from tests.checkpoints.nano_whisper.speech import Voice, speak_words
 from tests.checkpoints.nano_whisper.word_errors import word_error_rate
 
+if TYPE_CHECKING:
+    from engines.stt.transformers_whisper import TransformersWhisper
+
 RATE = 16000
 DIRECTORY = CHECKPOINT.parent / "transformers"
 OPTIONS: dict[str, object] = {"directory": str(DIRECTORY), "languages": ["en", "vi"], "threads": 1}
 LEAD_S = 0.3
 
 
+def factory(options: dict[str, object]) -> "TransformersWhisper":
+    """Seconds of libraries, for those who run these tests and not for all who collect them."""
+    from engines.stt.transformers_whisper import factory as make
+
+    return make(options)
+
+
 @pytest.fixture(scope="module")
-def engine() -> TransformersWhisper:
+def engine() -> "TransformersWhisper":
     return factory(OPTIONS)
 
 
@@ -41,7 +50,7 @@ def pcm(sound: npt.NDArray[np.float32]) -> bytes:
     return (noise * 32767).astype("<i2").tobytes()
 
 
-def one(engine: TransformersWhisper, decode: Decode) -> Hypothesis:
+def one(engine: "TransformersWhisper", decode: Decode) -> Hypothesis:
     return engine.recognize([decode])[0]
 
 
@@ -55,7 +64,7 @@ def spoken() -> list[tuple[str, str, bytes]]:
     ]
 
 
-def test_it_says_what_it_can_do(engine: TransformersWhisper) -> None:
+def test_it_says_what_it_can_do(engine: "TransformersWhisper") -> None:
     described = engine.describe()
     assert (described.engine, described.task, described.model) == ("transformers", Task.RECOGNIZE, "transformers")
     assert described.languages == ("en", "vi") and described.detects_language and described.word_timestamps
@@ -64,7 +73,7 @@ def test_it_says_what_it_can_do(engine: TransformersWhisper) -> None:
 @pytest.mark.parametrize("beam", [1, 5])
 @pytest.mark.parametrize("language", ["en", "vi"])
 def test_sentences_it_was_never_trained_on_come_out_right(
-    engine: TransformersWhisper, spoken: list[tuple[str, str, bytes]], language: str, beam: int
+    engine: "TransformersWhisper", spoken: list[tuple[str, str, bytes]], language: str, beam: int
 ) -> None:
     chosen = [(text, sound) for text, tongue, sound in spoken if tongue == language]
     heard = engine.recognize([Decode(sound, language, beam_size=beam) for _, sound in chosen])
@@ -79,7 +88,7 @@ def test_a_window_of_thirty_seconds_gives_the_same(spoken: list[tuple[str, str, 
 
 
 def test_the_language_is_found_out_among_those_allowed(
-    engine: TransformersWhisper, spoken: list[tuple[str, str, bytes]]
+    engine: "TransformersWhisper", spoken: list[tuple[str, str, bytes]]
 ) -> None:
     found = engine.recognize([Decode(sound) for _, _, sound in spoken])
     right = [answer.language == language for answer, (_, language, _) in zip(found, spoken, strict=True)]
@@ -90,7 +99,7 @@ def test_the_language_is_found_out_among_those_allowed(
 
 
 def test_a_hypothesis_is_the_same_alone_and_in_company(
-    engine: TransformersWhisper, spoken: list[tuple[str, str, bytes]]
+    engine: "TransformersWhisper", spoken: list[tuple[str, str, bytes]]
 ) -> None:
     kinds: tuple[dict[str, Any], ...] = (
         {"beam_size": 5, "word_timestamps": True}, {"prompt": "turn on the light"}, {"keyterms": ("doctor",)},
@@ -109,7 +118,7 @@ def test_a_hypothesis_is_the_same_alone_and_in_company(
         assert [word.start for word in alone.words] == pytest.approx([word.start for word in answer.words], abs=0.05)
 
 
-def test_words_have_the_times_at_which_they_were_said(engine: TransformersWhisper) -> None:
+def test_words_have_the_times_at_which_they_were_said(engine: "TransformersWhisper") -> None:
     for text in held_out_sentences("en", 6, seed=3):
         said = speak_words(text, Voice("en-us", rate=165))
         sound = pcm(np.asarray(said.audio * 0.5, np.float32))
@@ -121,7 +130,7 @@ def test_words_have_the_times_at_which_they_were_said(engine: TransformersWhispe
         assert all(0.5 <= word.probability <= 1 for word in heard.words)
 
 
-def test_no_text_for_no_speech(engine: TransformersWhisper) -> None:
+def test_no_text_for_no_speech(engine: "TransformersWhisper") -> None:
     times = np.arange(4 * RATE) / RATE
     noise = np.random.default_rng(0).standard_normal(len(times))
     sounds = (0 * noise, 0.01 * noise, 0.1 * noise, 0.1 * np.sin(2 * np.pi * 50 * times))
@@ -130,24 +139,24 @@ def test_no_text_for_no_speech(engine: TransformersWhisper) -> None:
 
 
 @pytest.mark.parametrize("odd", [b"", b"\0", b"\1\2\3", b"\xff\x7f\x00\x80" * 300])
-def test_scraps_of_audio_do_no_harm(engine: TransformersWhisper, odd: bytes) -> None:
+def test_scraps_of_audio_do_no_harm(engine: "TransformersWhisper", odd: bytes) -> None:
     assert isinstance(one(engine, Decode(odd, word_timestamps=True)).text, str)
 
 
 def test_a_text_that_stays_doubtful_is_given_chances_and_the_likeliest_is_kept(
-    engine: TransformersWhisper, spoken: list[tuple[str, str, bytes]], monkeypatch: pytest.MonkeyPatch
+    engine: "TransformersWhisper", spoken: list[tuple[str, str, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[float] = []
-    generate = TransformersWhisper._generate
+    generate = engine._generate
 
-    def watched(self: TransformersWhisper, pieces: list[Piece], careful: bool) -> None:
-        generate(self, pieces, careful)
+    def watched(pieces: list[Piece], careful: bool) -> None:
+        generate(pieces, careful)
         looks.append(pieces[0].decode.temperature)
         for piece in pieces:
             if piece.attempt and len(looks) < 3:
                 piece.attempt = guards.Attempt(piece.attempt.tokens[:1] * 40, "no " * len(looks) * 40, -2.0, 0.0, True)
 
-    monkeypatch.setattr(TransformersWhisper, "_generate", watched)
+    monkeypatch.setattr(engine, "_generate", watched)
     text, language, sound = spoken[0]
     assert one(engine, Decode(sound, language)).text == text
     assert looks == [0.0, 0.0, 0.4]  # the third was believed
