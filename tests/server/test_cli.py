@@ -139,14 +139,14 @@ def test_a_data_directory_that_cannot_be_used_is_named(voxline: Voxline, tmp_pat
 
 
 @pytest.mark.parametrize("ending", ["wav", "mp3", "ogg"])
-def test_say_writes_a_file_and_transcribe_reads_it(tmp_path: Path, ending: str) -> None:
+def test_say_writes_a_file_and_transcribe_reads_it(voxline: Voxline, tmp_path: Path, ending: str) -> None:
     """PocketSphinx makes little of espeak-ng's voice: that there is a transcript with times is all that is asked."""
     path = tmp_path / f"said.{ending}"
-    said = process("say", "Go forward ten meters. Then stop.", "-o", str(path))
-    assert said.returncode == 0 and said.stdout == "" and path.stat().st_size > 3000, said.stderr
-    heard = process("transcribe", str(path), "--format", "json")
-    assert heard.returncode == 0, heard.stderr
-    transcript = json.loads(heard.stdout)
+    said = voxline("say", "Go forward ten meters. Then stop.", "-o", str(path))
+    assert said.status == 0 and said.out == "" and path.stat().st_size > 3000, said.err
+    heard = voxline("transcribe", str(path), "--format", "json")
+    assert heard.status == 0, heard.err
+    transcript = json.loads(heard.out)
     assert transcript["language"] == "en" and 1.5 < transcript["duration"] < 6
     assert all(0 <= segment["start"] < segment["end"] <= 6 for segment in transcript["segments"])
 
@@ -168,17 +168,17 @@ def test_standard_input_is_transcribed_into_the_file_that_is_named(tmp_path: Pat
     assert done.returncode == 0 and place.read_text() == "WEBVTT\n", done.stderr
 
 
-def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path: Path, sound: Path) -> None:
+def test_recordings_of_one_name_do_not_overwrite_each_other(voxline: Voxline, tmp_path: Path, sound: Path) -> None:
     other = sound.with_suffix(".wave")
     other.write_bytes(sound.read_bytes())
-    done = process("transcribe", str(sound), str(other), "-o", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
+    done = voxline("transcribe", str(sound), str(other), "-o", str(tmp_path / "out"))
+    assert done.status == 0, done.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"sound.wav.txt", "sound.wave.txt"}
 
 
-def test_listen_runs_the_model_of_the_settings(tmp_path: Path) -> None:
+def test_listen_runs_the_model_of_the_settings(voxline: Voxline, tmp_path: Path) -> None:
     said = tmp_path / "said.wav"
-    assert process("say", "Please turn off the light now.", "-o", str(said)).returncode == 0
+    assert voxline("say", "Please turn off the light now.", "-o", str(said)).status == 0
     heard = process("listen", str(said), whisper_model=str(CHECKPOINT))
     assert "please turn off the light now" in heard.stdout.splitlines()[-1], heard.stderr
 
@@ -191,11 +191,11 @@ def test_a_first_key_nobody_saw_is_taken_back(tmp_path: Path) -> None:
         assert second.end() == 0
 
 
-def test_several_recordings_become_a_file_each(tmp_path: Path, sound: Path) -> None:
+def test_several_recordings_become_a_file_each(voxline: Voxline, tmp_path: Path, sound: Path) -> None:
     other = sound.with_name("other.wav")
     other.write_bytes(sound.read_bytes())
-    done = process("transcribe", str(sound), str(other), "--format", "vtt", "-o", str(tmp_path / "out"))
-    assert done.returncode == 0 and done.stdout == "", done.stderr
+    done = voxline("transcribe", str(sound), str(other), "--format", "vtt", "-o", str(tmp_path / "out"))
+    assert done.status == 0 and done.out == "", done.err
     assert [(tmp_path / "out" / name).read_text() for name in ("sound.vtt", "other.vtt")] == ["WEBVTT\n"] * 2
 
 

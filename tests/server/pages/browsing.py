@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Page
 
 from accounts.users import Role
 from server.accounts import opened
@@ -49,14 +49,16 @@ async def _make_admin(url: str, email: str) -> None:
 
 
 @asynccontextmanager
-async def visitor(width: int = 1280) -> AsyncIterator[Page]:
-    """A browser window; what a page throws or its policy forbids ends the test."""
+async def visitor(chromium: Browser, width: int = 1280) -> AsyncIterator[Page]:
+    """A browser window that knows of no other; what a page throws or its policy forbids ends the test."""
     troubles: list[str] = []
-    async with browser() as chromium:
-        window = await chromium.new_page(viewport={"width": width, "height": 900})
-        window.on("pageerror", lambda error: troubles.append(str(error)))
-        window.on("console", lambda message: troubles.append(message.text) if _is_trouble(message) else None)
+    window = await chromium.new_page(viewport={"width": width, "height": 900})
+    window.on("pageerror", lambda error: troubles.append(str(error)))
+    window.on("console", lambda message: troubles.append(message.text) if _is_trouble(message) else None)
+    try:
         yield window
+    finally:
+        await window.close()
     assert not troubles, troubles
 
 
@@ -92,26 +94,31 @@ async def press(window: Page, button: str) -> int:
 
 async def pictures(place: Site, directory: Path) -> None:
     """A picture of every page, twice."""
-    for name, width in WIDTHS.items():
-        async with visitor(width) as window:
-            for path in OPEN:
-                await _picture(window, place.base, path, directory, name)
-            await log_in(window, place.base, place.admin)
-            await window.goto(f"{place.base}/voices")
-            await press(window, "form[action='/voices/preview'] button")
-            await window.screenshot(path=directory / f"voices-heard-{name}.png", full_page=True)
-            await window.goto(f"{place.base}/api-keys")
-            await window.fill("#name", "my bot")
-            await press(window, "form[action='/api-keys'] button")
-            await window.screenshot(path=directory / f"api-keys-created-{name}.png", full_page=True)
-            for path in (*MEMBERS, *ADMINS, "/admin/users/1", "/nowhere"):
-                await _picture(window, place.base, path, directory, name)
-            await window.goto(f"{place.base}/jobs")
-            await press(window, "tbody a")
-            await window.screenshot(path=directory / f"job-{name}.png", full_page=True)
-            await window.goto(f"{place.base}/docs")
-            await window.wait_for_selector(".opblock")
-            await window.screenshot(path=directory / f"docs-{name}.png")
+    async with browser() as chromium:
+        for name, width in WIDTHS.items():
+            await _tour(chromium, place, directory, name, width)
+
+
+async def _tour(chromium: Browser, place: Site, directory: Path, name: str, width: int) -> None:
+    async with visitor(chromium, width) as window:
+        for path in OPEN:
+            await _picture(window, place.base, path, directory, name)
+        await log_in(window, place.base, place.admin)
+        await window.goto(f"{place.base}/voices")
+        await press(window, "form[action='/voices/preview'] button")
+        await window.screenshot(path=directory / f"voices-heard-{name}.png", full_page=True)
+        await window.goto(f"{place.base}/api-keys")
+        await window.fill("#name", "my bot")
+        await press(window, "form[action='/api-keys'] button")
+        await window.screenshot(path=directory / f"api-keys-created-{name}.png", full_page=True)
+        for path in (*MEMBERS, *ADMINS, "/admin/users/1", "/nowhere"):
+            await _picture(window, place.base, path, directory, name)
+        await window.goto(f"{place.base}/jobs")
+        await press(window, "tbody a")
+        await window.screenshot(path=directory / f"job-{name}.png", full_page=True)
+        await window.goto(f"{place.base}/docs")
+        await window.wait_for_selector(".opblock")
+        await window.screenshot(path=directory / f"docs-{name}.png")
 
 
 async def _picture(window: Page, base: str, path: str, directory: Path, width: str) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 import wave
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from playwright.async_api import Page
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 
 from tests.checkpoints.nano_whisper.held_out import speak
+from tests.clients.chromium import browser
 from tests.server.pages.browsing import (
     ADMINS,
     MEMBERS,
@@ -24,6 +26,8 @@ from tests.server.pages.browsing import (
     site,
     visitor,
 )
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # Seconds of the sound a page offers, once the browser has found it playable.
 DURATION = """async () => {
@@ -39,14 +43,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    """One browser for all of them: to start it takes longer than most of what they do in it."""
+    async with browser() as running:
+        yield running
+
+
 async def text(window: Page, what: str = "main") -> str:
     return str(await window.inner_text(what))
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
-async def test_no_page_is_wider_than_the_window(place: Site, width: int) -> None:
+async def test_no_page_is_wider_than_the_window(place: Site, chromium: Browser, width: int) -> None:
     """And each has one heading of the first order, a language, and a label for every field."""
-    async with visitor(width) as window:
+    async with visitor(chromium, width) as window:
         for path in OPEN:
             await check_page(window, place.base + path)
         await log_in(window, place.base, place.admin)
@@ -64,9 +75,9 @@ async def check_page(window: Page, address: str) -> None:
     assert await window.evaluate(f"{fields}.filter((f) => !f.labels.length).map((f) => f.name)") == [], address
 
 
-async def test_an_account_a_key_and_its_first_request(place: Site) -> None:
+async def test_an_account_a_key_and_its_first_request(place: Site, chromium: Browser) -> None:
     """Make a key, copy it, use it; a disabled key opens nothing, an enabled one again, a deleted one never."""
-    async with visitor() as window:
+    async with visitor(chromium) as window:
         await window.context.grant_permissions(["clipboard-read", "clipboard-write"])
         await register(window, place.base, "ann@example.com")
         assert await text(window, "[data-balance]") == "100,000"
@@ -105,9 +116,9 @@ async def accepted(place: Site, key: str) -> None:
     assert await status(place, key) == 200
 
 
-async def test_voices_are_designed_heard_and_saved_up_to_the_quota(place: Site) -> None:
+async def test_voices_are_designed_heard_and_saved_up_to_the_quota(place: Site, chromium: Browser) -> None:
     """A32, A33: three by default; the fourth is answered with 409, and nothing is lost."""
-    async with visitor() as window:
+    async with visitor(chromium) as window:
         await register(window, place.base, "vera@example.com")
         await window.goto(f"{place.base}/voices")
         for number in range(3):
@@ -129,7 +140,7 @@ async def test_voices_are_designed_heard_and_saved_up_to_the_quota(place: Site) 
         assert "as many as you may" in await text(window)
 
 
-async def test_a_voice_is_cloned_from_a_recording(place: Site, tmp_path: Path) -> None:
+async def test_a_voice_is_cloned_from_a_recording(place: Site, chromium: Browser, tmp_path: Path) -> None:
     """The recording that was heard is the one that is saved, without being sent again."""
     sound = np.concatenate([speak(words, "en-us") for words in ("please open the window", "close the red door")] * 3)
     path = tmp_path / "voice.wav"
@@ -138,7 +149,7 @@ async def test_a_voice_is_cloned_from_a_recording(place: Site, tmp_path: Path) -
         out.setsampwidth(2)
         out.setframerate(16000)
         out.writeframes((0.6 * sound * 32767).astype("<i2").tobytes())
-    async with visitor() as window:
+    async with visitor(chromium) as window:
         await register(window, place.base, "carl@example.com")
         await window.goto(f"{place.base}/voices")
         await window.select_option("#type", "clone")
@@ -153,8 +164,8 @@ async def test_a_voice_is_cloned_from_a_recording(place: Site, tmp_path: Path) -
         assert "clone" in row
 
 
-async def test_wrong_fields_are_named_and_nothing_is_lost(place: Site) -> None:
-    async with visitor() as window:
+async def test_wrong_fields_are_named_and_nothing_is_lost(place: Site, chromium: Browser) -> None:
+    async with visitor(chromium) as window:
         await window.goto(f"{place.base}/register")
         await window.fill("#email", "short@example.com")
         await window.evaluate("document.querySelector('#password').removeAttribute('minlength')")
@@ -173,9 +184,9 @@ async def test_wrong_fields_are_named_and_nothing_is_lost(place: Site) -> None:
         assert "no such account" in await text(window)
 
 
-async def test_an_admin_changes_limits_credits_and_prices_while_it_runs(place: Site) -> None:
+async def test_an_admin_changes_limits_credits_and_prices_while_it_runs(place: Site, chromium: Browser) -> None:
     """A5, A57: the user sees it on the dashboard at once, and the next request is held to it."""
-    async with visitor() as window:
+    async with visitor(chromium) as window:
         await register(window, place.base, "rich@example.com")
         await press(window, "button:text('Log out')")
         await log_in(window, place.base, place.admin)
