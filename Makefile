@@ -63,9 +63,9 @@ $(VENV)/.system: $(VENV)/.dev
 # The tests start some hundred processes: none is to compile the whole project anew, whatever the shell says.
 COMPILED := env -u PYTHONDONTWRITEBYTECODE
 test: $(VENV)/.system ## set up and run every check and test
-	@echo "Checking style and types, and compiling the tests meanwhile ..."
-	@$(COMPILED) $(BIN)/pytest --collect-only -qq >/dev/null 2>&1 & compiling=$$!; \
-	  { $(BIN)/ruff check . && $(BIN)/mypy; } || { kill $$compiling; exit 1; }; wait
+	@echo "Checking style and types ..."
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --num-workers auto
 	$(COMPILED) $(BIN)/pytest -n $(WORKERS) -m "not nightly"
 
 test-nightly: $(VENV)/.system ## the tests with counts that take minutes
@@ -76,7 +76,7 @@ test-postgres: $(VENV)/.system ## the tests with every server they start over Po
 
 lint: $(VENV)/.dev ## style and types only
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 
 loadtest: $(VENV)/.dev ## measure latency and capacity on this machine (ARGS="--help" for the rest)
 	@exec $(BIN)/python -m loadtest $(ARGS)
