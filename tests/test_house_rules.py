@@ -1,11 +1,10 @@
 """The rules that keep the code small and its data flowing one way, read off the syntax trees."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("protocol", "engines", "accounts", "stream", "batch", "server")
@@ -28,6 +27,7 @@ MAX_PUBLIC_METHODS = 12
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+DIALECTS = [path for path in MODULES if "dialects" in path.parts]
 Functions = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -48,53 +48,76 @@ def place(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_imports_point_downwards(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    for name in imported(tree(path)):
-        top = name.split(".")[0]
-        if top in PACKAGES and top != package:
-            assert top in ALLOWED[package], f"{place(path)} imports {name}"
-        assert top not in ("tests", "loadtest"), f"{place(path)} imports {name}"
+def lines(path: Path) -> int:
+    return path.read_text(encoding="utf-8").count("\n")
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if place(p).startswith("protocol/")], ids=place)
-def test_protocol_needs_the_standard_library_and_pydantic_only(path: Path) -> None:
-    import sys
-
-    for name in imported(tree(path)):
-        top = name.split(".")[0]
-        assert top == "protocol" or top in sys.stdlib_module_names or top in PURE, f"{place(path)} imports {name}"
+def none(found: Iterator[str]) -> None:
+    """A rule is one test over all modules, and names every place that breaks it."""
+    places = list(found)
+    assert not places, "\n".join(places)
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if "dialects" in p.parts], ids=place)
-def test_a_dialect_knows_no_other_dialect(path: Path) -> None:
-    own = ".".join(("protocol.dialects", path.relative_to(ROOT / "protocol" / "dialects").parts[0]))
-    for name in imported(tree(path)):
-        foreign = name.startswith("protocol.dialects.") and not name.startswith(f"{own}.")
-        assert not foreign, f"{place(path)} imports {name}"
+def test_there_are_modules_to_look_at() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
+    assert DIALECTS
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if "dialects" in p.parts], ids=place)
-def test_a_dialect_is_thin(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").count("\n")
-    assert lines <= MAX_DIALECT_LINES, f"{place(path)} has {lines} lines"
+def test_imports_point_downwards() -> None:
+    none(
+        f"{place(path)} imports {name}"
+        for path in MODULES
+        for package in [path.relative_to(ROOT).parts[0]]
+        for name in imported(tree(path))
+        for top in [name.split(".")[0]]
+        if top in ("tests", "loadtest") or (top in PACKAGES and top != package and top not in ALLOWED[package])
+    )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_modules_functions_and_classes_stay_small(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= MAX_MODULE_LINES, f"{place(path)} has {text.count(chr(10))} lines"
+def test_protocol_needs_the_standard_library_and_pydantic_only() -> None:
+    free = {"protocol"} | sys.stdlib_module_names | PURE
+    none(
+        f"{place(path)} imports {name}"
+        for path in MODULES
+        if place(path).startswith("protocol/")
+        for name in imported(tree(path))
+        if name.split(".")[0] not in free
+    )
+
+
+def test_a_dialect_knows_no_other_dialect() -> None:
+    none(
+        f"{place(path)} imports {name}"
+        for path in DIALECTS
+        for own in [".".join(("protocol.dialects", path.relative_to(ROOT / "protocol" / "dialects").parts[0]))]
+        for name in imported(tree(path))
+        if name.startswith("protocol.dialects.") and not name.startswith(f"{own}.")
+    )
+
+
+def test_a_dialect_is_thin() -> None:
+    none(f"{place(path)} has {n} lines" for path in DIALECTS for n in [lines(path)] if n > MAX_DIALECT_LINES)
+
+
+def oversized(path: Path) -> Iterator[str]:
+    if lines(path) > MAX_MODULE_LINES:
+        yield f"{place(path)} has {lines(path)} lines"
     for node in ast.walk(tree(path)):
         if isinstance(node, Functions):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= MAX_FUNCTION_LINES, f"{place(path)}:{node.name} has {length} lines"
+            if length > MAX_FUNCTION_LINES:
+                yield f"{place(path)}:{node.name} has {length} lines"
         elif isinstance(node, ast.ClassDef):
             public = [n for n in node.body if isinstance(n, Functions) and not n.name.startswith("_")]
             public = [
                 n for n in public if not any(isinstance(d, ast.Name) and d.id == "property" for d in n.decorator_list)
             ]
-            assert len(public) <= MAX_PUBLIC_METHODS, f"{place(path)}:{node.name} has {len(public)} public methods"
+            if len(public) > MAX_PUBLIC_METHODS:
+                yield f"{place(path)}:{node.name} has {len(public)} public methods"
+
+
+def test_modules_functions_and_classes_stay_small() -> None:
+    none(fault for path in MODULES for fault in oversized(path))
 
 
 def faults(module: ast.Module) -> Iterator[tuple[int, str]]:
@@ -129,20 +152,27 @@ def call_faults(node: ast.Call) -> Iterator[tuple[int, str]]:
         yield node.lineno, "sleep for a constant time"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_habits_to_avoid(path: Path) -> None:
-    found = [
-        f"{place(path)}:{line}: {what}" for line, what in faults(tree(path)) if place(path) != "server/settings.py"
-    ]
-    assert not found, "\n".join(found)
+def test_habits_to_avoid() -> None:
+    none(
+        f"{place(path)}:{line}: {what}"
+        for path in MODULES
+        if place(path) != "server/settings.py"
+        for line, what in faults(tree(path))
+    )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_names_say_what_a_module_is_for(path: Path) -> None:
-    assert path.stem not in FORBIDDEN_NAMES
+def unnamed(path: Path) -> Iterator[str]:
+    if path.stem in FORBIDDEN_NAMES:
+        yield f"{place(path)} says nothing of what it is for"
     module = tree(path)
-    if path.stem != "__init__":
-        assert ast.get_docstring(module), f"{place(path)} has no docstring"
+    if path.stem != "__init__" and not ast.get_docstring(module):
+        yield f"{place(path)} has no docstring"
     for node in module.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            assert ast.get_docstring(node), f"{place(path)}:{node.name} has no docstring"
+        if not isinstance(node, Functions | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node):
+            yield f"{place(path)}:{node.name} has no docstring"
+
+
+def test_names_say_what_a_module_is_for() -> None:
+    none(fault for path in MODULES for fault in unnamed(path))
