@@ -1,24 +1,27 @@
 """Recordings told apart as a job does it, with the engines in this process."""
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from batch.pipelines import diarize
 from batch.pipelines.listening import Recording, speech
 from batch.pipelines.stretches import stretches
-from engines.diarization.campplus import Campplus
-from engines.diarization.campplus import factory as campplus
 from engines.diarization.shape import Voices, read_voices
 from engines.host import EngineHost
 from engines.vad.silero import factory as silero
 from tests.diarization.conversations import Conversation
+
+if TYPE_CHECKING:
+    from engines.diarization.campplus import Campplus
 
 
 class Ears:
     """Both engines, called as a host is."""
 
     def __init__(self, threads: int = 1) -> None:
-        self._diarizer: Campplus = campplus({"threads": threads})
+        from engines.diarization.campplus import factory
+
+        self._diarizer: Campplus = factory({"threads": threads})
         self._detector = silero({})
 
     async def voices(self, pcm: bytes, windows: int) -> Voices:

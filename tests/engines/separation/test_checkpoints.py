@@ -6,22 +6,24 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
-import torch
-from demucs.htdemucs import HTDemucs
-from safetensors.torch import save_file
+from safetensors.numpy import load_file, save_file
 
-from engines.separation import checkpoints, demucs
+from engines.separation import checkpoints
 from engines.separation.checkpoints import MODEL_CLASS, find, read_pickle
 from protocol.errors import Code, VoiceError
-from tests.checkpoints.nano_demucs.shape import KEYWORDS, SOURCES
+from tests.checkpoints.nano_demucs.shape import FOLDER, KEYWORDS, SOURCES
 
+Floats = npt.NDArray[np.float32]
+ONES = np.ones(3, np.float32)
 METADATA = {"klass": MODEL_CLASS, "args": json.dumps([list(SOURCES)]), "kwargs": json.dumps(KEYWORDS)}
 
 
-def write(path: Path, metadata: dict[str, str] | None = None, **tensors: torch.Tensor) -> Path:
+def write(path: Path, metadata: dict[str, str] | None = None, **tensors: Floats) -> Path:
     """A small file that looks like a checkpoint."""
-    save_file(tensors or {"a": torch.ones(3)}, path, METADATA if metadata is None else metadata)
+    save_file(tensors or {"a": ONES}, path, METADATA if metadata is None else metadata)
     return path
 
 
@@ -107,6 +109,8 @@ class _Program:
 @pytest.mark.parametrize("name", ["stranger.th", "955717e8-8726e21a.th"])
 def test_a_strangers_pickle_is_refused_before_it_runs(tmp_path: Path, name: str) -> None:
     """Under a published file's name, too."""
+    from engines.separation import demucs
+
     mark, directory = tmp_path / "ran", tmp_path / "model"
     directory.mkdir()
     (directory / name).write_bytes(pickle.dumps(_Program(mark)))
@@ -117,6 +121,11 @@ def test_a_strangers_pickle_is_refused_before_it_runs(tmp_path: Path, name: str)
 
 
 def test_a_published_pickle_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from demucs.htdemucs import HTDemucs
+
+    from engines.separation import demucs
+
     model = HTDemucs(list(SOURCES), **KEYWORDS)
     path = tmp_path / "tiny-0.th"
     package = {"klass": HTDemucs, "args": (list(SOURCES),), "kwargs": KEYWORDS, "state": model.state_dict()}
@@ -129,26 +138,26 @@ def test_a_published_pickle_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert engine.describe().model == "tiny-0" and engine.stems == SOURCES
 
 
-def broken(**tensors: torch.Tensor) -> dict[str, torch.Tensor]:
-    state = HTDemucs(list(SOURCES), **KEYWORDS).state_dict()
-    return {name: tensor.clone() for name, tensor in state.items()} | tensors
+def broken(bias: Floats) -> dict[str, Floats]:
+    weights: dict[str, Floats] = load_file(FOLDER / "nano.safetensors")
+    return weights | {"channel_upsampler.bias": bias}
 
 
 @pytest.mark.parametrize(
     ("metadata", "tensors"),
     [
-        (METADATA, {"a": torch.ones(3)}),
-        ({**METADATA, "args": "{"}, {"a": torch.ones(3)}),
-        ({**METADATA, "args": json.dumps([["drums", "bass"]])}, {"a": torch.ones(3)}),
-        ({**METADATA, "kwargs": json.dumps({**KEYWORDS, "channels": "many"})}, {"a": torch.ones(3)}),
-        (METADATA, broken(**{"channel_upsampler.bias": torch.full((64,), torch.nan)})),
-        (METADATA, broken(**{"channel_upsampler.bias": torch.ones(1)})),
+        (METADATA, {"a": ONES}),
+        ({**METADATA, "args": "{"}, {"a": ONES}),
+        ({**METADATA, "args": json.dumps([["drums", "bass"]])}, {"a": ONES}),
+        ({**METADATA, "kwargs": json.dumps({**KEYWORDS, "channels": "many"})}, {"a": ONES}),
+        (METADATA, broken(np.full(64, np.nan, np.float32))),
+        (METADATA, broken(np.ones(1, np.float32))),
     ],
     ids=["no weights", "no json", "no voices", "no number", "not a number", "another shape"],
 )
-def test_what_does_not_load_is_named(
-    tmp_path: Path, metadata: dict[str, str], tensors: dict[str, torch.Tensor]
-) -> None:
+def test_what_does_not_load_is_named(tmp_path: Path, metadata: dict[str, str], tensors: dict[str, Floats]) -> None:
+    from engines.separation import demucs
+
     write(tmp_path / "bad.safetensors", metadata, **tensors)
     with pytest.raises(VoiceError) as caught:
         demucs.factory({"directory": str(tmp_path)})

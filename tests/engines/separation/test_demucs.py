@@ -11,13 +11,10 @@ import numpy.typing as npt
 import psutil
 import pytest
 import pytest_asyncio
-import torch
 
 from engines import registry
 from engines.base import Task
 from engines.host import EngineHost
-from engines.separation import demucs
-from engines.separation.demucs import OVERLAP
 from engines.supervisor import HostLimits
 from protocol.errors import Code, VoiceError
 from tests.checkpoints.nano_demucs.shape import FOLDER as CHECKPOINT
@@ -87,6 +84,8 @@ async def test_what_the_model_cannot_hear_is_left_to_the_instruments(host: Engin
 
 async def test_where_segments_meet_there_is_no_click(host: EngineHost) -> None:
     """The steepest step near a border is one that sound without borders has too."""
+    from engines.separation.demucs import OVERLAP
+
     times = np.arange(round(11 * RATE)) / RATE
     chord = sum(np.sin(2 * np.pi * hertz * times + hertz) for hertz in (220, 277, 330, 1234))
     mix = np.stack([2500 * chord, 2000 * chord], axis=1).astype("<i2")
@@ -140,6 +139,9 @@ async def test_a_damaged_checkpoint_does_not_start(tmp_path: Path) -> None:
 
 async def test_no_network_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Demucs' own loader asks the hub for what it does not find."""
+    import torch
+
+    from engines.separation import demucs
 
     def denied(*_: object, **__: object) -> NoReturn:
         raise AssertionError("the network was asked for")
@@ -151,6 +153,10 @@ async def test_no_network_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from engines.separation import demucs
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name, value, code in [("shifts", 2, Code.BAD_REQUEST), ("device", "cuda", Code.NOT_INSTALLED)]:
         with pytest.raises(VoiceError) as caught:
@@ -160,8 +166,10 @@ async def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_bag_lets_each_model_say_what_it_is_for() -> None:
     """htdemucs_ft has a model for each stem; that for voices alone is asked when only voices are wanted."""
+    import torch
     from demucs.htdemucs import HTDemucs
 
+    from engines.separation import demucs
     from engines.separation.checkpoints import Checkpoint
 
     torch.manual_seed(0)

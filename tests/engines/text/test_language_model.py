@@ -11,12 +11,10 @@ from engines import registry
 from engines.host import EngineHost
 from engines.on_demand import Standing
 from engines.supervisor import HostLimits
-from engines.text.language_model import factory
 from engines.text_calls import Order
 from protocol.errors import Code, VoiceError
 from protocol.text_prompts import Message, Prompt
 from tests.engines.hosting import hosting
-from tests.engines.text.checkpoints import language_model
 
 SPEC = next(spec for spec in registry.BUILT_IN if spec.name == "language-model")
 PATIENT = HostLimits(start_s=120.0, grace_s=60.0, wait_s=60.0, check_s=0.05)
@@ -28,6 +26,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def host(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EngineHost]:
+    from tests.engines.text.checkpoints import language_model
+
     directory = language_model(tmp_path_factory.mktemp("lm") / "nano-chat", [PARIS, HELLO])
     async with hosting(SPEC.with_options(directory=str(directory), threads=1), limits=PATIENT) as it:
         yield it
@@ -80,6 +80,8 @@ async def test_a_text_that_does_not_fit_is_refused(host: EngineHost) -> None:
 
 async def test_a_directory_without_a_model_says_so(tmp_path: Path) -> None:
     """C23."""
+    from engines.text.language_model import factory
+
     (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
     with pytest.raises(VoiceError) as refused:
         factory({"directory": str(tmp_path)})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
 
@@ -10,10 +10,11 @@ from batch.text_translators import LocalTranslator
 from engines.host import EngineHost
 from engines.on_demand import Standing
 from engines.text.nllb_codes import nllb_code
-from engines.text.translator import Translator, factory
 from engines.text_calls import Order, Outcome
 from protocol.errors import Code, VoiceError
-from tests.engines.text.checkpoints import madlad, many_to_many
+
+if TYPE_CHECKING:
+    from engines.text.translator import Translator
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 class Here:
     """An engine in this process, called as its host would be."""
 
-    def __init__(self, engine: Translator) -> None:
+    def __init__(self, engine: "Translator") -> None:
         self._engine = engine
 
     async def work(self, order: Order, read: Callable[[Outcome], T], expected_s: float = 0.0) -> T:
@@ -31,6 +32,9 @@ class Here:
 
 async def test_a_model_like_madlad_translates_into_the_language_it_is_told(tmp_path: Path) -> None:
     """C13: what it has learnt comes out, text by text, with its line breaks."""
+    from engines.text.translator import factory
+    from tests.engines.text.checkpoints import madlad
+
     pairs = [("es", "Hello.", "Hola."), ("fr", "Hello.", "Salut.")]
     directory = madlad(tmp_path / "madlad-nano", pairs, steps=80)
     engine = factory({"directory": str(directory), "threads": 1})
@@ -53,6 +57,9 @@ def test_models_with_a_token_for_each_language_are_told_both(
     tmp_path: Path, tokens: list[str], known: tuple[str, ...]
 ) -> None:
     """M2M-100 and NLLB, of chance: their languages are found in the vocabulary, and one answer comes for each text."""
+    from engines.text.translator import factory
+    from tests.engines.text.checkpoints import many_to_many
+
     engine = factory({"directory": str(many_to_many(tmp_path / "m2m", tokens)), "threads": 1})
     assert engine.describe().languages == known
     order = Order("translate", ("Hello world.", "Good"), {"source": "en", "target": "es"})
