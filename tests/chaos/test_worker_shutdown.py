@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 from batch.jobs import Status
 from server.settings import child_environment
 from tests.batch.half import Half, check_half, open_half
-from tests.chaos.world import ROOT
 from tests.databases import sqlite_only
+from tests.forked import Forked
 
 LEASE_S = "1.5"
 
@@ -19,23 +18,20 @@ LEASE_S = "1.5"
 @asynccontextmanager
 async def worker_process(
     data: Path, url: str, *, drain_timeout: str, concurrency: int = 20, lease: str = LEASE_S
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> AsyncIterator[Forked]:
     """A ready worker, killed at the end if it is still there."""
     environment = child_environment(database=url, drain_timeout=drain_timeout, lease_seconds=lease)
-    with (data / "worker.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.chaos.scripted_worker", "--data", str(data), "--concurrency", str(concurrency),
-            cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=log,
-        )  # fmt: skip
+    log = data / "worker.log"
+    command = ["tests.chaos.scripted_worker", "--data", str(data), "--concurrency", str(concurrency)]
+    process = await asyncio.to_thread(lambda: Forked(*command, environment=environment, log=log))
     try:
-        assert process.stdout is not None
         async with asyncio.timeout(60):
-            assert await process.stdout.readline() == b"ready\n", (data / "worker.log").read_text()
+            assert await asyncio.to_thread(process.stdout.readline) == "ready\n", log.read_text()
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @asynccontextmanager
@@ -53,9 +49,8 @@ async def all_begun(half: Half) -> None:
             await asyncio.sleep(0.02)
 
 
-async def ends(process: asyncio.subprocess.Process, within: float) -> int:
-    async with asyncio.timeout(within):
-        return await process.wait()
+async def ends(process: Forked, within: float) -> int:
+    return await asyncio.to_thread(process.wait, within)
 
 
 async def restarted(half: Half, user: int, jobs: dict[str, str], data: Path, url: str) -> None:
@@ -102,5 +97,5 @@ async def test_killed_it_loses_no_job(database_url: str, tmp_path: Path) -> None
         async with worker_process(tmp_path, database_url, drain_timeout="20") as process:
             await all_begun(half)
             process.kill()
-            await process.wait()
+            process.wait()
         await restarted(half, user, jobs, tmp_path, database_url)

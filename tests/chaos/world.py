@@ -9,7 +9,6 @@ import http.client
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from threading import Timer
 import psutil
 
 from server.settings import child_environment
+from tests.forked import Forked, Spawned, launch
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S, STOP_S = 90.0, 40.0
@@ -56,7 +56,7 @@ class Census:
 class World:
     """A running server."""
 
-    process: "subprocess.Popen[str]"
+    process: Forked | Spawned
     port: int
     key: str
     log: Path
@@ -152,12 +152,8 @@ def world(
     """A server with these settings over those of OPEN, ended at the end; nothing of it may be left then."""
     environment = child_environment(**{**OPEN, "host": host, **(settings or {})})
     log = data / "server.log"
-    command = [sys.executable, "-m", "tests.chaos.scripted_server", "--data", str(data)]
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            [*command, "--real"] if real else command,
-            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True,
-        )  # fmt: skip
+    command = ["tests.chaos.scripted_server", "--data", str(data)]
+    process = launch(*command, *(["--real"] if real else []), environment=environment, log=log)
     watchdog = Timer(START_S, process.kill)
     watchdog.start()
     family: list[psutil.Process] = []
@@ -177,7 +173,7 @@ def world(
         assert not alive, f"engines outlived their server: {alive}"
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: Forked | Spawned) -> None:
     if process.poll() is None:
         process.terminate()
         try:

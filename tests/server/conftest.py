@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from threading import Timer
 
 import pytest
 
+from tests.forked import Forked, Spawned, launch
 from tests.on_postgres import store_settings
 
-_ROOT = Path(__file__).resolve().parents[2]
 _START_S, _STOP_S = 60, 30
 # For tests that neither speak nor listen: the engines that load soonest.
 MUTE = {"pocketsphinx": "off", "synthesizers": "1"}
@@ -26,7 +25,7 @@ SHOWN_ONCE = re.compile(r"^  (sk-ov-\w+)$", re.MULTILINE)
 class Started:
     """A server process; ``banner`` is what it said when it was ready."""
 
-    process: subprocess.Popen[str]
+    process: Forked | Spawned
     data: Path
     banner: str
     database_url: str
@@ -69,11 +68,10 @@ def started(data: Path, **settings: str) -> Iterator[Started]:
     """``voxline serve`` on a free port, killed at the end if it still runs."""
     settings = {**store_settings(data), **settings}
     database_url = settings.get("database", f"sqlite+aiosqlite:///{data / 'voxline.db'}")
-    with (data / "server.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(data)],
-            cwd=_ROOT, env=environment(**settings), stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
+    process = launch(
+        "server.cli", "serve", "--port", "0", "--data", str(data),
+        environment=environment(**settings), log=data / "server.log",
+    )  # fmt: skip
     watchdog = Timer(_START_S, process.kill)
     watchdog.start()
     try:
