@@ -23,6 +23,7 @@ from protocol.events import (
 )
 from protocol.listener import Detect, Effect, Emit, Finished, Forget, Kind, Listener, Recognize, changed
 from protocol.requests import Decode, Hypothesis
+from tests.protocol.drawing import some_of
 
 WINDOW = 512
 CONFIG = ListenConfig(
@@ -383,14 +384,14 @@ Controls = list[tuple[float, Mapping[str, object] | None]]  # where in the audio
 
 
 def voices() -> st.SearchStrategy[str]:
-    return st.lists(st.tuples(st.sampled_from("#."), st.integers(1, 24)), min_size=1, max_size=8).map(
-        lambda runs: "".join(sign * count for sign, count in runs)
-    )
+    runs = [sign * count for sign in "#." for count in range(1, 25)]
+    return some_of(runs, min_size=1, max_size=8).map("".join)
 
 
 def controls() -> st.SearchStrategy[Controls]:
-    changes = st.sampled_from([None, {"language": "vi"}, {"vad": {"min_silence_ms": 96}}, {"max_utterance_s": 0.6}])
-    return st.lists(st.tuples(st.floats(0, 1), changes), max_size=3).map(lambda drawn: sorted(drawn, key=itemgetter(0)))
+    changes = [None, {"language": "vi"}, {"vad": {"min_silence_ms": 96}}, {"max_utterance_s": 0.6}]
+    moves: Controls = [(place / 1000, change) for place in range(1001) for change in changes]
+    return some_of(moves, max_size=3).map(lambda drawn: sorted(drawn, key=itemgetter(0)))
 
 
 def live(voice: str, tail: int, controls: Controls, cuts: Iterator[int]) -> World:

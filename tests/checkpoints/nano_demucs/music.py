@@ -1,6 +1,7 @@
 """What is played: chords, bass, arpeggios, melodies and drums of random tempo, key, timbre and place, in stereo."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,7 @@ def _timbre(rng: np.random.Generator) -> Callable[[float, float], _Line]:
     vibrato, rate, detune = rng.choice([0.0, 0.0, 0.004, 0.01]), rng.uniform(4, 7), rng.choice([0.0, 0.003, 0.007])
     ratio, index = rng.choice([1.0, 1.41, 2.0, 3.5]), rng.uniform(0.5, 4)
 
+    @cache  # music repeats itself
     def play(hertz: float, seconds: float) -> _Line:
         times = np.arange(round(seconds * RATE)) / RATE
         phase = 2 * np.pi * hertz * times + vibrato * hertz / rate * np.sin(2 * np.pi * rate * times)

@@ -1,7 +1,7 @@
 """Songs with known stems: espeak-ng speaks over chords, bass and drums that repeat, in stereo."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,7 @@ def _music(seconds: float, seed: int) -> Sound:
     return music[:length]
 
 
+@cache
 def _bar(chord: tuple[float, ...]) -> Sound:
     bar = 0.2 * _note(chord[0] / 2, 3)[:, None] * np.ones(2)
     for hertz, pan in zip(chord, _PANS, strict=True):

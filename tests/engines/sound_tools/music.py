@@ -1,5 +1,7 @@
 """Music made here: chords in a key over drums at a tempo."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +48,7 @@ def song(tonic: int, scale: str, bpm: float, bars: int, beats: int = 4, rate: in
     return chords(tonic, scale, bpm, bars, beats, rate) + drums(bpm, bars, beats, rate)
 
 
+@cache
 def _note(midi: int, seconds: float, rate: int) -> Sound:
     times, hertz = np.arange(round(seconds * rate)) / rate, 440 * 2 ** ((midi - 69) / 12)
     tone = sum(np.sin(2 * np.pi * hertz * n * times) / n**1.3 for n in range(1, 7))
