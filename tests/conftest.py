@@ -23,6 +23,7 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test imports onnxruntime itself
 # No test speaks TLS to strangers, and every client would read all their authorities first: it is told of none.
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+os.environ.pop("SSL_CERT_FILE", None)  # it would go before
 # More processes than cores: threads that wait by spinning would take their time from each other.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
@@ -47,6 +48,24 @@ def pytest_collection_finish() -> None:
     """What was imported lives as long as the tests: no collection need look at it."""
     gc.freeze()
     gc.enable()
+
+
+# Directories of tests that wait and of tests that compute in turns; the last are small and divide well.
+ORDER = (
+    "chaos", "checkpoints", "diarization", "engines", "acceptance", "api", "batch", "server", "",
+    "accounts", "protocol",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the directories so that no worker is left with the slow ones at the end."""
+    tests = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(tests).parts[0]
+        return ORDER.index(name if name in ORDER else "")
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
