@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Lock
 from typing import TextIO
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +47,7 @@ class Forked:
     def __init__(self, module: str, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
         ours, theirs = _CONTEXT.Pipe(duplex=False)
         order = (module, arguments, dict(environment), log, theirs)
+        self._asking = Lock()  # its status can be read once, and threads may ask at one moment
         self._process = _CONTEXT.Process(target=_become, args=order, daemon=True)
         with ours, theirs:
             self._process.start()
@@ -59,14 +61,15 @@ class Forked:
 
     def poll(self) -> int | None:
         """Its exit status, once it has ended; minus the number of the signal that ended it."""
-        return self._process.exitcode
+        with self._asking:
+            return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status, at the end. Raises TimeoutExpired when that is more than ``timeout`` seconds away."""
-        self._process.join(timeout)
-        status = self.poll()
-        if status is None:
+        if not wait([self._process.sentinel], timeout):
             raise subprocess.TimeoutExpired(str(self._process), timeout or 0.0)
+        status = self.poll()
+        assert status is not None
         return status
 
     def send_signal(self, number: int) -> None:

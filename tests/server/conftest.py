@@ -1,4 +1,4 @@
-"""A server process started the way a new user starts it, shared by the tests of a module."""
+"""A server process with what a new user has, shared by the tests of a module."""
 
 import os
 import re
