@@ -14,13 +14,14 @@ class Allowance:
 
     def spend(self, units: float, now: float) -> float:
         """Take ``units``, by debt if need be, and return when the debt is paid off (``now`` where there is none)."""
-        self._left = self.left(now) - units
-        self._at = now
-        return now + max(0.0, -self._left) / self._rate
+        left = self.left(now) - units
+        self._left, self._at = left, now
+        return now if left >= 0 else now - left / self._rate
 
     def left(self, now: float) -> float:
         """What may be spent at once; negative while in debt."""
-        return min(self._burst, self._left + (now - self._at) * self._rate)
+        left = self._left + (now - self._at) * self._rate
+        return left if left < self._burst else self._burst  # asked for every frame: ``min`` takes three times as long
 
     def rested(self, now: float) -> bool:
         """Whether at least half of the burst is there again: the one who spends has calmed down."""

@@ -65,9 +65,10 @@ class AudioFormat:
         return round(seconds * self.rate) * self._uncompressed()
 
     def _uncompressed(self) -> int:
-        if not self.sample_bytes:
+        size = self.sample_bytes
+        if not size:
             raise ValueError(f"{self.encoding} has no fixed number of bytes a second")
-        return self.sample_bytes
+        return size
 
 
 def check_rate(rate: int, *, field: str = "sample_rate") -> int:

@@ -124,20 +124,13 @@ class Session:
     def receive(self, event: Input, now: float) -> list[Input | Pause]:
         """Move by one event and say what to act on: nothing for what came too late, whole samples of audio only."""
         target = TRANSITIONS[self.state].get(type(event))
+        if target is None:
+            return self._refuse(event, now)
+        self.state = target
         if target is State.CLOSED:
-            self.state = target
             return [event]
-        match self.state, target:
-            case State.CLOSED, _:
-                return []
-            case State.STOPPING, None:  # sent before the client knew that it would be late
-                return self._pace(event, now)
-            case _, None:
-                return self._fail(_out_of_order(event, self.state))
-            case _:
-                self.state = target
-                self._active_at = now
-                return [*self._accept(event), *self._pace(event, now)]
+        self._active_at = now
+        return self._accept(event) + self._pace(event, now)
 
     def tick(self, now: float) -> list[Input | Pause]:
         """Let time pass: the failure that is due by ``now``, if there is one."""
@@ -154,15 +147,27 @@ class Session:
         """The server is at work for a client who need say nothing meanwhile: the idle time starts anew."""
         self._active_at = now
 
+    def _refuse(self, event: Input, now: float) -> list[Input | Pause]:
+        if self.state is State.CLOSED:
+            return []
+        if self.state is State.STOPPING:  # sent before the client knew that it would be late
+            return self._pace(event, now)
+        return self._fail(_out_of_order(event, self.state))
+
     def _accept(self, event: Input) -> list[Input | Pause]:
+        if isinstance(event, Audio):
+            return self._whole_samples(event)
         if isinstance(event, ListenConfig):
             if not event.audio.sample_bytes:
                 return self._fail(_not_countable(event.audio))
             self._format = event.audio
-        if not isinstance(event, Audio):
-            return [event]
+        return [event]
+
+    def _whole_samples(self, event: Audio) -> list[Input | Pause]:
         data = self._odd + event.data
         whole = len(data) - len(data) % self._format.sample_bytes
+        if whole == len(event.data) and not self._odd:
+            return [event] if whole else []
         self._odd = data[whole:]
         return [Audio(data[:whole])] if whole else []
 
@@ -171,7 +176,7 @@ class Session:
         if isinstance(event, Audio):
             until = max(until, self._audio.spend(self._format.seconds(len(event.data)), now))
         if until <= now:
-            if self._audio.rested(now) and self._messages.rested(now):
+            if self._flood_at is not None and self._audio.rested(now) and self._messages.rested(now):
                 self._flood_at = None
             return []
         if self._flood_at is None:

@@ -7,6 +7,7 @@ ends the session; a line that nobody has used for some seconds is settled.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Line:
     sessions: int = 0
     reserved: float = 0.0
     booked: float = 0.0
+    reserved_units: int = 0  # whole ones, that the tab knows of
+    booked_units: int = 0
     left_at: float = 0.0  # when the last session ended
 
 
@@ -111,6 +114,7 @@ async def settling(lines: Lines) -> AsyncIterator[None]:
 class Bill:
     """One session's part of its user's line. Quantities are totals of the session, in the unit of the route.
 
+    They may be told for every frame: the line's tab is asked when they begin a whole unit more, as units are charged.
     ``most``: how many sessions of the kind the user may have on all servers, 0 = no limit.
     """
 
@@ -125,6 +129,11 @@ class Bill:
         self._line: Line | None = None
         self._reserved = self._booked = 0.0
 
+    @property
+    def opened(self) -> bool:
+        """Whether it was begun."""
+        return self._line is not None
+
     async def open(self) -> None:
         """Begin it, if it was not. Raises what ``Lines.join`` does."""
         if self._line is None:
@@ -135,18 +144,23 @@ class Bill:
 
     async def reserve(self, quantity: float) -> None:
         """See that so much may be used in all. Raises INSUFFICIENT_CREDITS, and what ``open`` does."""
-        await self.open()
+        if not self.opened:
+            await self.open()
         line, more = self._line, quantity - self._reserved
         if line is None or line.tab is None or more <= 0:
             return
         line.reserved += more
         self._reserved = quantity
+        units = math.floor(line.reserved)
+        if units <= line.reserved_units:
+            return
         try:
             await line.tab.reserve(line.reserved)
         except BaseException:
             line.reserved -= more
             self._reserved -= more
             raise
+        line.reserved_units = max(line.reserved_units, units)
 
     async def book(self, quantity: float) -> None:
         """So much was used in all. Raises what ``reserve`` does."""
@@ -155,7 +169,9 @@ class Bill:
         if line is not None and line.tab is not None and more > 0:
             line.booked += more
             self._booked = quantity
-            await line.tab.book(line.booked)
+            if (units := math.floor(line.booked)) > line.booked_units:
+                line.booked_units = units
+                await line.tab.book(line.booked)
 
     async def settle(self, quantity: float) -> None:
         """The session is over, however it ended, and so much was used in all. Never raises for what cannot be paid."""

@@ -113,16 +113,17 @@ class Hearing(Life):
             elif self._config is None:
                 self._input(Audio(data))  # too early: the session says so
             else:
-                await self._bill.open()  # who cannot pay is told before anything is heard
-                await self._input_audio(data)
+                if not self._bill.opened:
+                    await self._bill.open()  # who cannot pay is told before anything is heard
+                if len(data) <= SLICE:
+                    self._input(Audio(data))
+                else:
+                    await self._input_slices(data)
                 await self._bill.book(self._seconds)
             if self._paused_until is not None or self._behind():
                 await self._hold()
 
-    async def _input_audio(self, data: bytes) -> None:
-        if len(data) <= SLICE:
-            self._input(Audio(data))
-            return
+    async def _input_slices(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE):
             if self._closing is None:
                 self._input(Audio(data[start : start + SLICE]))

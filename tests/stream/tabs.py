@@ -14,6 +14,7 @@ class Purse:
     quantity: float = 1e9
     away: bool = False
     elsewhere: int = 0  # sessions on other servers
+    asked: int = 0  # how often
     opened: list[Route] = field(default_factory=list)
     booked: list[float] = field(default_factory=list)  # what each settled bill came to
 
@@ -36,6 +37,7 @@ class PurseTab:
 
     async def reserve(self, quantity: float) -> None:
         assert not self.settled
+        self.purse.asked += 1
         if quantity > self.purse.quantity:
             raise VoiceError(Code.INSUFFICIENT_CREDITS, "This costs 1 credits; 0 are available.")
 

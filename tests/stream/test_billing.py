@@ -28,6 +28,18 @@ async def test_seconds_that_came_in_are_booked_at_the_end() -> None:
     assert purse.booked == [2.5]
 
 
+async def test_a_bill_is_asked_when_a_second_begins_and_not_for_every_frame() -> None:
+    purse = Purse()
+    async with hearing_server.house(purse=purse) as house:
+        async with hearing_server.client(house, config={}, **ANN) as socket:
+            for _ in range(145):
+                await socket.send(speech(0.02))
+            await stop(socket)
+        await until(lambda: bool(purse.booked))
+    assert int(purse.booked[0]) == 2
+    assert 2 <= purse.asked <= 4  # for each of two seconds: to reserve it, and to book it
+
+
 async def test_a_client_that_vanishes_is_booked_for_what_it_sent() -> None:
     purse = Purse()
     async with hearing_server.house(purse=purse) as house:
