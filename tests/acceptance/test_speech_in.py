@@ -226,7 +226,7 @@ async def test_hints_and_unknown_keys_do_no_harm(live: Subject) -> None:
     """A prompt, keyterms, nulls and keys of the future leave the words alone."""
     unknown: dict[str, object] = {"colour": {"of": "the bikeshed"}, "vad": None, "diarize": 7}
     hints: dict[str, object] = {"prompt": "please", "keyterms": ["window", "door"], **unknown}
-    # Not the first sentence: with hints the small model wavers there, and its company in a batch tips the scales.
+    # Not the first sentence: with hints the small model wavers between two texts for it.
     answer = await heard(live, spoken(SECOND).pcm, **hints)
     assert answer.text == SECOND
 
