@@ -8,7 +8,6 @@ import asyncio
 import http.client
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from threading import Timer
 import psutil
 
 from server.settings import child_environment
-from tests.forked import Forked, Spawned, launch
+from tests.forked import Forked, Spawned, end, launch
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S, STOP_S = 90.0, 40.0
@@ -167,20 +166,10 @@ def world(
         yield started
     finally:
         watchdog.cancel()
-        _end(process)
+        end(process, STOP_S)
         process.stdout.close()  # type: ignore[union-attr]
         _, alive = psutil.wait_procs(family[1:], timeout=5)
         assert not alive, f"engines outlived their server: {alive}"
-
-
-def _end(process: Forked | Spawned) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _role(child: psutil.Process) -> str:

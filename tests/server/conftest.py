@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from threading import Timer
 
 import pytest
 
-from tests.forked import Forked, Spawned, launch
+from tests.forked import Forked, Spawned, end, launch
 from tests.on_postgres import store_settings
 
 _START_S, _STOP_S = 60, 30
@@ -85,13 +84,7 @@ def started(data: Path, **settings: str) -> Iterator[Started]:
         yield Started(process, data, banner, database_url)
     finally:
         watchdog.cancel()
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(process, _STOP_S)
         process.stdout.close()  # type: ignore[union-attr]
 
 

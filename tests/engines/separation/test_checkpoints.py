@@ -16,7 +16,7 @@ from engines.separation.checkpoints import MODEL_CLASS, find, read_pickle
 from protocol.errors import Code, VoiceError
 from tests.checkpoints.nano_demucs.shape import FOLDER, KEYWORDS, SOURCES
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]  # Demucs keeps half of the precision
 ONES = np.ones(3, np.float32)
 METADATA = {"klass": MODEL_CLASS, "args": json.dumps([list(SOURCES)]), "kwargs": json.dumps(KEYWORDS)}
 
