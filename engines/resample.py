@@ -4,7 +4,7 @@ Live sound goes through libswresample (a filter graph of PyAV's): 1 to 2 ms of l
 is cut. soxr is better still but releases sound in blocks of up to 115 ms, so it serves whole files only.
 """
 
-from collections.abc import Iterator
+from functools import partial
 
 import av
 import numpy as np
@@ -34,7 +34,9 @@ class Resampler:
         frame.sample_rate = self.source
         frame.planes[0].update(pcm)
         self._graph.push(frame)
-        return b"".join(_pulled(self._graph))
+        # No more than one frame comes for one that went in. To see that there is no other would cost as much again: an
+        # exception. Should there ever be one, the next call gives it.
+        return _pulled(self._graph) or b""
 
     def flush(self) -> bytes:
         """The rest of the sound; the next ``push`` begins a new one."""
@@ -42,7 +44,7 @@ class Resampler:
         if graph is None:
             return b""
         graph.push(None)
-        return b"".join(_pulled(graph))
+        return b"".join(iter(partial(_pulled, graph), None))
 
 
 def resample_file(pcm: bytes, source: int, target: int) -> bytes:
@@ -65,12 +67,11 @@ def _graph(source: int, target: int) -> Graph:
     return graph
 
 
-def _pulled(graph: Graph) -> Iterator[bytes]:
-    """The samples that are ready; a plane's buffer is padded, so only what holds samples is taken."""
-    while True:
-        try:
-            frame = graph.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return
-        assert isinstance(frame, av.AudioFrame)
-        yield bytes(memoryview(frame.planes[0])[: 2 * frame.samples])
+def _pulled(graph: Graph) -> bytes | None:
+    """The next samples that are ready; a plane's buffer is padded, so only what holds samples is taken."""
+    try:
+        frame = graph.pull()
+    except (av.error.BlockingIOError, av.error.EOFError):
+        return None
+    assert isinstance(frame, av.AudioFrame)
+    return bytes(memoryview(frame.planes[0])[: 2 * frame.samples])

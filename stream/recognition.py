@@ -80,6 +80,8 @@ class Recognition:
         pcm = self._intake.push(data)
         if pcm:
             self._perform(self._listener.feed(pcm))
+            if self._lane is None:
+                self._be_patient()
 
     def finalize(self) -> None:
         """End the utterance here."""
@@ -131,9 +133,11 @@ class Recognition:
         self._progress()
 
     def _be_patient(self) -> None:
-        """Let windows gather, to be judged together, as long as nothing depends on them."""
+        """Let windows gather as long as nothing depends on them: to be judged together, or heard if nobody judges."""
         if self._lane is not None:
             self._lane.patience = self._listener.patience
+        else:
+            self._intake.patience = self._listener.patience
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:

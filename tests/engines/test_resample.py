@@ -61,6 +61,17 @@ def test_lag_is_a_few_milliseconds(source: int, target: int) -> None:
         assert piece * 0.02 * size / (2 * (source // 50)) - given_out / (2 * target) < 0.004
 
 
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_what_is_ready_of_pieces_of_any_size_comes_at_once(source: int, target: int) -> None:
+    resampler, sizes = Resampler(source, target), random.Random(7)
+    taken = given_out = 0
+    for _ in range(60):
+        size = sizes.choice([1, 80, 160, 441, 1000, 4096, 65_536])
+        taken += size
+        given_out += len(resampler.push(bytes(2 * size))) // 2
+        assert taken / source - given_out / target < 0.004
+
+
 def test_equal_rates_pass_through() -> None:
     resampler = Resampler(16000, 16000)
     assert resampler.push(SOUND) is SOUND

@@ -70,3 +70,16 @@ def test_a_window_is_never_late(audio: AudioFormat) -> None:
         kept += len(coalesced.push(data[at : at + step])) // 2
         direct += len(plain.push(data[at : at + step]) + plain.take()) // 2
         assert kept // WINDOW == direct // WINDOW
+
+
+@pytest.mark.parametrize("audio", FORMATS, ids=str)
+def test_as_many_windows_are_given_together_as_it_has_patience_for(audio: AudioFormat) -> None:
+    data = sound(audio)
+    step = round(audio.rate * 0.02) * audio.sample_bytes
+    intake = Intake(audio)
+    whole = intake.push(data) + intake.finish()
+    intake = Intake(audio)
+    intake.patience = 4
+    given = [intake.push(data[at : at + step]) for at in range(0, len(data), step)]
+    assert sum(map(bool, given)) == len(whole) // 2 // WINDOW // 4
+    assert b"".join([*given, intake.finish()]) == whole

@@ -164,6 +164,29 @@ def cut(data: bytes, random_: random.Random) -> list[bytes]:
     return pieces
 
 
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+async def test_a_change_lies_at_its_place_however_unjudged_audio_is_cut(served: House, rate: int) -> None:
+    """Without voice activity detection several windows are heard at a time, but none together with what came behind."""
+    parts = [speech(1.3, rate), speech(1.7, rate, seed=2)]
+
+    async def told(cuts: list[list[bytes]]) -> list[dict[str, Any]]:
+        config = {"vad": False, "interim_results": False, "max_utterance_s": 1, "sample_rate": rate}
+        async with client(served, config=config) as socket:
+            for pieces in cuts:
+                for piece in pieces:
+                    await socket.send(piece)
+                await socket.send('{"action": "configure", "word_timestamps": true}')
+            messages, code, _ = await stop(socket)
+        assert code == 1000
+        return messages
+
+    whole = await told([[part] for part in parts])
+    with_words = ["words" in final for final in whole if final.get("text")]
+    assert with_words == sorted(with_words) and len(set(with_words)) == 2, whole
+    for seed in range(3):
+        assert await told([cut(part, random.Random(seed)) for part in parts]) == whole
+
+
 @pytest.mark.parametrize(
     "config", [{}, {"sample_rate": 8000}, {"encoding": "mulaw"}, {"sample_rate": 44100}], ids=lambda c: str(c)
 )
