@@ -4,17 +4,17 @@ import math
 import os
 import re
 import resource
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import httpx
 import psutil
@@ -31,6 +31,31 @@ OPEN_HOUSE = {
     "VOXLINE_CONNECTIONS_PER_ADDRESS": "0",
     "VOXLINE_CALLS_PER_KEY": "0",
 }
+
+
+class Process(Protocol):
+    """The part of ``subprocess.Popen`` that is needed here."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+# Starts ``python -m MODULE ARGUMENTS`` with an environment; what it says is added to a file.
+Start = Callable[[Sequence[str], dict[str, str], Path], Process]
+
+
+def new_python(command: Sequence[str], environment: dict[str, str], log: Path) -> Process:
+    """The start that a user's server has."""
+    with log.open("ab") as output:
+        return subprocess.Popen([sys.executable, "-m", *command], env=environment, stdout=output, stderr=output)
 
 
 def raise_open_files() -> None:
@@ -98,7 +123,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(*, null: bool = False, environment: dict[str, str] | None = None) -> Iterator[Subject]:
+def running(
+    *, null: bool = False, environment: dict[str, str] | None = None, start: Start = new_python
+) -> Iterator[Subject]:
     """Start a server in a directory of its own, yield it once it is ready, and stop it cleanly afterwards.
 
     With ``null`` its engines do nothing, so that all it costs is the server itself.
@@ -108,22 +135,18 @@ def running(*, null: bool = False, environment: dict[str, str] | None = None) ->
         env = {**os.environ, **OPEN_HOUSE, **(environment or {})}
         key = _first_key(data, env)
         port, log = free_port(), Path(data) / "server.log"
-        module = ["-m", "loadtest.null_server"] if null else ["-m", "server.cli", "serve"]
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                [sys.executable, *module, "--port", str(port), "--data", data],
-                env=env, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+        module = ["loadtest.null_server"] if null else ["server.cli", "serve"]
+        server = start([*module, "--port", str(port), "--data", data], env, log)
+        try:
+            _until_ready(server, port, log)
+            yield Subject(psutil.Process(server.pid), port, key, log)
+        finally:
+            server.terminate()
             try:
-                _until_ready(server, port, log)
-                yield Subject(psutil.Process(server.pid), port, key, log)
-            finally:
-                server.send_signal(signal.SIGTERM)
-                try:
-                    server.wait(STOP_S)
-                except subprocess.TimeoutExpired:
-                    server.kill()
-                    server.wait()
+                server.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
 
 
 def _first_key(data: str, env: dict[str, str]) -> str:
@@ -139,12 +162,12 @@ def _first_key(data: str, env: dict[str, str]) -> str:
     return key
 
 
-def _until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _until_ready(server: Process, port: int, log: Path) -> None:
     deadline = time.monotonic() + START_S
     with httpx.Client(timeout=2) as client:  # one: to make it takes longer than to ask
         while time.monotonic() < deadline:
-            if server.poll() is not None:
-                raise SystemExit(f"the server ended with {server.returncode}:\n{log.read_text()[-2000:]}")
+            if (status := server.poll()) is not None:
+                raise SystemExit(f"the server ended with {status}:\n{log.read_text()[-2000:]}")
             try:
                 if client.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
                     return

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from loadtest.recordings import CHECKPOINT
-from loadtest.subject import Subject, running
+from loadtest.subject import Subject
 from tests.databases import database_url, postgres, redis_process, redis_server, sqlite_template, store
 from tests.on_postgres import store_settings
+from tests.subjects import serving
 
 __all__ = [
     "database_url", "live", "postgres", "redis_process", "redis_server", "repository", "sqlite_template", "store",
@@ -77,7 +77,5 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """A real server process with the demonstration recogniser, for all tests of this worker that only talk to it."""
-    store_of_its_own = store_settings(tmp_path_factory.mktemp("live"))
-    settings = {"whisper_model": str(CHECKPOINT), "anonymous_per_day": "0", **store_of_its_own}
-    with running(environment={f"VOXLINE_{name.upper()}": value for name, value in settings.items()}) as subject:
-        yield subject
+    with serving(anonymous_per_day="0", **store_settings(tmp_path_factory.mktemp("live"))) as server:
+        yield server

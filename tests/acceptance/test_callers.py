@@ -12,10 +12,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from loadtest.recordings import CHECKPOINT, record
-from loadtest.subject import Subject, running
+from loadtest.recordings import record
+from loadtest.subject import Subject
 from tests.acceptance.listening import bearer, hear
 from tests.checkpoints.nano_whisper.held_out import held_out_sentences
+from tests.subjects import serving
 
 PATHS = ("/v1/stream", "/v1/stream/tts")
 DAY_S = 86_400
@@ -99,12 +100,8 @@ async def test_a_token_pays_for_one_call(live: Subject) -> None:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Subject]:
     """A server with the anonymous tier as it is by default, and little patience."""
-    environment = {
-        "VOXLINE_WHISPER_MODEL": str(CHECKPOINT), "VOXLINE_ANONYMOUS_PER_DAY": "3", "VOXLINE_IDLE_TIMEOUT": "0.8",
-        "VOXLINE_FIRST_MESSAGE_TIMEOUT": "0.8",
-    }  # fmt: skip
-    with running(environment=environment) as subject:
-        yield subject
+    with serving(anonymous_per_day="3", idle_timeout="0.8", first_message_timeout="0.8") as server:
+        yield server
 
 
 async def test_the_anonymous_tier(guarded: Subject) -> None:

@@ -18,13 +18,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from loadtest.recordings import CHECKPOINT, record
-from loadtest.subject import Subject, running
+from loadtest.recordings import record
+from loadtest.subject import Subject
 from tests.acceptance.calling import body, caller, error, sound
 from tests.acceptance.listening import bearer, hear
 from tests.acceptance.metering import document, value
 from tests.acceptance.speaking import say
 from tests.checkpoints.nano_whisper.held_out import held_out_sentences
+from tests.subjects import serving
 
 LONG = ("Một câu rất dài, để người nghe phải chờ, và chờ thêm nữa. " * 6)[:300].strip()
 END_OF_BODY = b"\r\n0\r\n\r\n"
@@ -33,12 +34,9 @@ END_OF_BODY = b"\r\n0\r\n\r\n"
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Subject]:
     """Keys only, two synchronous calls a key, one synthesis process, and a log of everything."""
-    environment = {
-        "VOXLINE_WHISPER_MODEL": str(CHECKPOINT), "VOXLINE_ANONYMOUS": "false", "VOXLINE_CALLS_PER_KEY": "2",
-        "VOXLINE_SYNTHESIZERS": "1", "VOXLINE_LOG_LEVEL": "debug", "VOXLINE_LOG_FORMAT": "json",
-    }  # fmt: skip
-    with running(environment=environment) as subject:
-        yield subject
+    settings = {"calls_per_key": "2", "synthesizers": "1", "log_level": "debug", "log_format": "json"}
+    with serving(anonymous="false", **settings) as server:
+        yield server
 
 
 def synthesizers(subject: Subject) -> list[int]:
