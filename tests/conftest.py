@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,22 +51,26 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-# Directories of tests that wait and of tests that compute in turns; the last are small and divide well.
+# What imports torch and transformers comes first and together: one worker takes it, and no other spends seconds on
+# them. Then directories of tests that wait and of tests that compute in turns; the last are small and divide well.
 ORDER = (
-    "chaos", "checkpoints", "diarization", "engines", "acceptance", "api", "batch", "server", "",
-    "accounts", "protocol",
+    "checkpoints", "engines/text", "engines/separation", "engines/stt/test_transformers_whisper.py",
+    "engines/tts/test_vits.py", "engines/tts/test_hearing.py", "engines/diarization", "diarization",
+    "engines/sound_tools", "engines/media", "chaos", "engines", "acceptance", "api", "batch", "server", ".", "accounts",
+    "protocol",
 )  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the directories so that no worker is left with the slow ones at the end."""
+    """Order the tests so that no worker is left with the slow ones at the end."""
     tests = Path(__file__).parent
 
-    def place(item: pytest.Item) -> int:
-        name = item.path.relative_to(tests).parts[0]
-        return ORDER.index(name if name in ORDER else "")
+    @cache
+    def place(path: Path) -> int:
+        names = (path, *path.parents)  # the narrowest that is listed
+        return next(ORDER.index(name.as_posix()) for name in names if name.as_posix() in ORDER)
 
-    items.sort(key=place)
+    items.sort(key=lambda item: place(item.path.relative_to(tests)))
 
 
 @pytest.fixture(scope="session")
