@@ -75,8 +75,11 @@ class RedisDispatch(LocalDispatch):
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(self._hear(channel))
                         tasks.create_task(self._tell(client))
-                except* (RedisError, OSError) as group:
-                    raise _first(group) from None
+                except ExceptionGroup as group:  # not except*: before Python 3.11.4 it would raise a group again
+                    lost, others = group.split((RedisError, OSError))
+                    if lost is None or others is not None:
+                        raise
+                    raise _first(lost) from None
         finally:
             self.connected = False
 

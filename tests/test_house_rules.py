@@ -124,6 +124,8 @@ def faults(module: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(module):
         if isinstance(node, ast.Global):
             yield node.lineno, "global statement"
+        elif isinstance(node, ast.TryStar):
+            yield node.lineno, "before Python 3.11.4 what is raised in except* comes out in a group"
         elif isinstance(node, ast.ExceptHandler):
             if node.type is None:
                 yield node.lineno, "bare except"

@@ -163,8 +163,11 @@ class _Listener:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(min(_AT_ONCE, len(found))):
                     tasks.create_task(work())
-        except* VoiceError as group:
-            raise group.exceptions[0] from None
+        except ExceptionGroup as group:  # not except*: before Python 3.11.4 what is raised in it comes out in a group
+            refused, others = group.split(VoiceError)
+            if refused is None or others is not None:
+                raise
+            raise refused.exceptions[0] from None
         return answers
 
     async def _one(self, stretch: Stretch, language: str) -> Hypothesis:

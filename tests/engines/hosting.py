@@ -79,7 +79,7 @@ def gone(pid: int) -> bool:
     """There is no such process, or only its remains."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # or it went between opening and reading
         return True
 
 
