@@ -108,10 +108,15 @@ async def launch(
 ) -> EngineProcess:
     """Start a child and order its engine; READY or FAILED comes as a frame."""
     ours, theirs = socket.socketpair()
-    with theirs:
-        process = _start(spec, theirs.fileno())
     loop = asyncio.get_running_loop()
-    _, pipe = await loop.create_unix_connection(lambda: Pipe(on_frame, on_lost), sock=ours)
+    with theirs:
+        _, pipe = await loop.create_unix_connection(lambda: Pipe(on_frame, on_lost), sock=ours)
+        # The last thing, behind all that is waited for: who is cancelled there would leave a process nobody knows of.
+        try:
+            process = _start(spec, theirs.fileno())
+        except OSError:
+            pipe.abort("not started")
+            raise
     order: Head = {
         "factory": spec.factory,
         "options": dict(spec.options),

@@ -338,6 +338,19 @@ async def test_a_start_that_is_cancelled_leaves_nothing() -> None:
                 await host.start()
 
 
+async def test_nor_does_one_that_is_cancelled_in_any_of_its_first_turns() -> None:
+    """There is no moment at which a process is there that nobody knows of."""
+    for turns in range(10):
+        with nothing_left():
+            start = asyncio.ensure_future(EngineHost(scripted.recognizer(warm_s=60), limits=QUICK).start())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            start.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await start
+            await asyncio.sleep(0)  # a pipe that never had a process is closed in the next turn
+
+
 async def test_closing_in_the_middle_of_a_call() -> None:
     with nothing_left():
         host = EngineHost(scripted.recognizer(), limits=HostLimits(stop_s=0.2))
