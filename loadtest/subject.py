@@ -58,6 +58,16 @@ def new_python(command: Sequence[str], environment: dict[str, str], log: Path) -
         return subprocess.Popen([sys.executable, "-m", *command], env=environment, stdout=output, stderr=output)
 
 
+def end(process: Process, patience_s: float) -> None:
+    """Tell it to end, and end it when that takes longer than ``patience_s`` seconds."""
+    process.terminate()
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def raise_open_files() -> None:
     """Allow this process, and those it starts, as many sockets as a test of many connections needs."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -141,12 +151,7 @@ def running(
             _until_ready(server, port, log)
             yield Subject(psutil.Process(server.pid), port, key, log)
         finally:
-            server.terminate()
-            try:
-                server.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            end(server, STOP_S)
 
 
 def _first_key(data: str, env: dict[str, str]) -> str:

@@ -32,16 +32,6 @@ def launch(module: str, *arguments: str, environment: Mapping[str, str], log: Pa
     return kind(module, *arguments, environment=environment, log=log)
 
 
-def end(process: "Forked | Spawned", patience_s: float) -> None:
-    """Tell it to end, and end it when that takes longer than ``patience_s`` seconds."""
-    process.terminate()
-    try:
-        process.wait(patience_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 class Spawned(subprocess.Popen[str]):
     """A new Python."""
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, fsum, log
-from tempfile import NamedTemporaryFile
+from pathlib import Path
 from zlib import crc32
 
 import pocketsphinx
@@ -166,11 +166,9 @@ def factory(options: Options) -> PocketSphinx:
 def _meter() -> pocketsphinx.Decoder:
     """A decoder of which only the cepstral mean is wanted: it listens for a phrase nobody says, every 8th frame, with
     the least effort, and knows no word but those (all the others would take 23 MB, and a tenth of a second to read)."""
-    with NamedTemporaryFile("w", encoding="ascii", suffix=".dict") as dictionary:
-        dictionary.write("oh OW\nmighty M AY T IY\ncomputer K AH M P Y UW T ER\n")
-        dictionary.flush()
-        phrase = {"lm": None, "keyphrase": "oh mighty computer", "kws_threshold": 1e-20, "dict": dictionary.name}
-        return pocketsphinx.Decoder(pocketsphinx.Config(**phrase, ds=8, topn=1, loglevel="FATAL"))
+    words = str(Path(__file__).with_name("pocketsphinx_meter.dict"))
+    phrase = {"lm": None, "keyphrase": "oh mighty computer", "kws_threshold": 1e-20, "dict": words}
+    return pocketsphinx.Decoder(pocketsphinx.Config(**phrase, ds=8, topn=1, loglevel="FATAL"))
 
 
 def _hypothesis(decoder: pocketsphinx.Decoder, words: bool) -> Hypothesis:

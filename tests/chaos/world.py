@@ -16,8 +16,9 @@ from threading import Timer
 
 import psutil
 
+from loadtest.subject import end
 from server.settings import child_environment
-from tests.forked import Forked, Spawned, end, launch
+from tests.forked import Forked, Spawned, launch
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S, STOP_S = 90.0, 40.0

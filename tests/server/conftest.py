@@ -11,7 +11,8 @@ from threading import Timer
 
 import pytest
 
-from tests.forked import Forked, Spawned, end, launch
+from loadtest.subject import end
+from tests.forked import Forked, Spawned, launch
 from tests.on_postgres import store_settings
 
 _START_S, _STOP_S = 60, 30
