@@ -75,20 +75,28 @@ class LiveMeter:
         """Begin a session (see ``tabs.Tabs``)."""
         price = (await self._prices())[route]
         session_id = self._new_id()
-        async with self.store.write() as connection:
-            available = (await self.ledger.lock(connection, user_id)).available
-            same = and_(live_session.c.user_id == user_id, live_session.c.route == route, _open)
-            seen = (await connection.execute(select(*_SEEN).where(same))).all()
-            elsewhere = sum(one.sessions for one in seen if one.owner != self._owner)
-            here = sum(self._sessions(one) for one in seen if one.owner == self._owner)
-            _look_at(here + elsewhere + 1, most)
-            allowed = _affordable(price, 0, available, least=1, most=AHEAD[price.unit])
-            hold_id = await self.ledger.hold(connection, user_id, price.of(allowed), f"session:{session_id}:0")
-            row = {"id": session_id, "user_id": user_id, "route": route, "owner": self._owner, "hold_id": hold_id}
-            counters = {"sessions": 1, "beat": 0, "booked": 0, "charged": 0, "captured": 0}
-            await connection.execute(insert(live_session).values(**row, **counters, opened_at=self.now()))
-        tab = LiveTab(self, session_id, (user_id, route), price, allowed)
-        self._tabs[session_id], tab.elsewhere = tab, elsewhere
+        tab: LiveTab | None = None
+        try:
+            async with self.store.write() as connection:
+                available = (await self.ledger.lock(connection, user_id)).available
+                same = and_(live_session.c.user_id == user_id, live_session.c.route == route, _open)
+                seen = (await connection.execute(select(*_SEEN).where(same))).all()
+                elsewhere = sum(one.sessions for one in seen if one.owner != self._owner)
+                here = sum(self._sessions(one) for one in seen if one.owner == self._owner)
+                _look_at(here + elsewhere + 1, most)
+                allowed = _affordable(price, 0, available, least=1, most=AHEAD[price.unit])
+                hold_id = await self.ledger.hold(connection, user_id, price.of(allowed), f"session:{session_id}:0")
+                tab = LiveTab(self, session_id, (user_id, route), price, allowed, elsewhere)
+                row = {"id": session_id, "user_id": user_id, "route": route, "owner": self._owner, "hold_id": hold_id}
+                counters = {"sessions": 1, "beat": 0, "booked": 0, "charged": 0, "captured": 0}
+                await connection.execute(insert(live_session).values(**row, **counters, opened_at=self.now()))
+        except BaseException:
+            if tab is not None:
+                # Cancelled during the commit: nobody knows whether it is there. If it is, the next beat settles it.
+                tab.give_up()
+                self._tabs[session_id] = tab
+            raise
+        self._tabs[session_id] = tab
         return tab
 
     def _sessions(self, row: Row[Any]) -> int:
@@ -203,22 +211,30 @@ class LiveTab:
     """The tab of one session; a ``tabs.Tab``."""
 
     def __init__(
-        self, meter: LiveMeter, session_id: str, kind: tuple[int, Route], price: Price, allowed: int
+        self,
+        meter: LiveMeter,
+        session_id: str,
+        kind: tuple[int, Route],
+        price: Price,
+        allowed: int,
+        elsewhere: int,
     ) -> None:
         self.id = session_id
         self.kind = kind  # whose it is, and of what
         self.price = price  # as it was when the session began
         self.sessions = 1  # that run it up
-        self.elsewhere = 0  # of the same kind, on other servers
+        self.elsewhere = elsewhere  # of the same kind, on other servers
         self.noted, self.noted_sessions = 0, 1  # whole units and sessions that the store knows of
         self.ending = False
         self._meter = meter
         self._allowed = allowed  # whole units there are credits held for
         self._quantity = 0.0
-        self._wanted = 0  # whole units somebody reserved, or waits for
+        self._wanted = 0  # whole units that are reserved
+        self._asking: list[int] = []  # totals that somebody waits to have reserved; a session asks for one at a time
         self._ahead = AHEAD[price.unit]  # whole units to hold beyond what is wanted
         self._held_at, self._held_from = meter.tick(), 0  # when there was a hold last, and what was wanted then
         self._last = False  # the user could not pay for a whole minute more
+        self._spare = False  # more is held than is allowed
         self._turn = asyncio.Lock()
 
     async def reserve(self, quantity: float) -> None:
@@ -226,10 +242,14 @@ class LiveTab:
         if self.ending:
             raise _lost()
         least = math.floor(quantity)
-        self._wanted = max(self._wanted, least)
         if least > self._allowed:
-            await self._extend(least)
-        elif self.low:
+            self._asking.append(least)
+            try:
+                await self._extend(least)
+            finally:
+                self._asking.remove(least)
+        self._wanted = max(self._wanted, least)
+        if self.low:
             self._meter.look()
 
     async def book(self, quantity: float) -> None:
@@ -242,10 +262,23 @@ class LiveTab:
             raise
         self._quantity = max(self._quantity, quantity)
 
+    def release(self, quantity: float) -> None:
+        """See ``tabs.Tab``."""
+        self._wanted = math.floor(quantity)
+        minute = max(self._ahead, AHEAD[self.price.unit])
+        if self.price.credits and not self.ending and self._allowed - self._used > 2 * minute:
+            self._allowed, self._spare = self._used + minute, True
+            self._meter.look()
+
     def share(self, sessions: int, *, most: int = 0) -> None:
         """See ``tabs.Tab``."""
         self.sessions = sessions
         _look_at(sessions + self.elsewhere, most)
+
+    @property
+    def over(self) -> bool:
+        """See ``tabs.Tab``."""
+        return self.ending
 
     async def settle(self) -> None:
         """See ``tabs.Tab``; what cannot be settled now is with the next beat."""
@@ -265,10 +298,14 @@ class LiveTab:
         try:
             await self._extend(self._allowed, ahead=True)
         except (VoiceError, SQLAlchemyError):
-            self._ahead = 0  # the session goes on with what it has, and asks again when that is used up
+            self._ahead, self._spare = 0, False  # it goes on with what it has, and asks again when that is used up
             _log.warning("nothing more could be held for a session", exc_info=True, extra={"session": self.id})
 
     # -- for the meter ---------------------------------------------------------------------------
+
+    def give_up(self) -> None:
+        """Nobody runs it up, or ever did."""
+        self.sessions, self.ending = 0, True
 
     @property
     def booked(self) -> int:
@@ -277,8 +314,10 @@ class LiveTab:
 
     @property
     def low(self) -> bool:
-        """Whether it is time to hold ahead."""
-        return not self._last and not self.ending and self._allowed - self._used < self._ahead / 2
+        """Whether it is time to hold ahead, or to hold less."""
+        if self.ending:
+            return False
+        return self._spare or (not self._last and self._allowed - self._used < self._ahead / 2)
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -292,7 +331,7 @@ class LiveTab:
         async with self._turn:  # who comes while somebody is at it is mostly served with him
             if least <= self._allowed and not ahead:
                 return
-            booked, wanted = self.booked, max(self._wanted, least)
+            booked, wanted = self.booked, max(self._wanted, least, *self._asking)
             now = self._meter.tick()
             pace = (wanted - self._held_from) / max(now - self._held_at, _BRIEFLY_S)
             base = AHEAD[self.price.unit]
@@ -300,9 +339,11 @@ class LiveTab:
             async with self._meter.store.write() as connection:
                 row = await open_session(connection, self.id)
                 if row is None:
+                    self.ending = True
+                    self._meter.forget(self)
                     raise _lost()
                 allowed = await self._renew(connection, row, booked, least, wanted)
-            self._last = allowed < wanted + base
+            self._last, self._spare = allowed < wanted + base, False
             self._allowed, self.noted = allowed, booked
             self._ahead = min(self._ahead, max(0, allowed - wanted))  # more was not to be had: half of that will do
             self._held_at, self._held_from = now, wanted

@@ -21,6 +21,15 @@ class Tab(Protocol):
         """So much was used in all; it is reserved first where it was not. Whole units are charged."""
         ...
 
+    def release(self, quantity: float) -> None:
+        """No more than so much is reserved any longer, what was booked included: whoever wanted more has gone."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Nothing more can be run up on it: it is settled, or the server lost it."""
+        ...
+
     def share(self, sessions: int, *, most: int = 0) -> None:
         """So many sessions run it up now. TOO_MANY_SESSIONS where that is more than ``most`` (0: no limit), with those
         of the same user and kind on other servers of the store, as they were some seconds ago."""
@@ -49,6 +58,14 @@ class FreeTab:
 
     async def book(self, quantity: float) -> None:
         """Thanks."""
+
+    def release(self, quantity: float) -> None:
+        """Nothing was held."""
+
+    @property
+    def over(self) -> bool:
+        """Never."""
+        return False
 
     def share(self, sessions: int, *, most: int = 0) -> None:
         """As many as like."""

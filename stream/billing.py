@@ -52,6 +52,8 @@ class Lines:
         than ``most`` (0: no limit) with it, on this server and others; STORAGE_FULL when the books are closed: what
         cannot be written down is not given."""
         line = self._lines.setdefault((user_id, route), Line())
+        if line.tab is not None and line.tab.over:  # lost: who is on it is told so, who comes now begins a new one
+            line = self._lines[user_id, route] = Line()
         line.sessions += 1
         self._busy.set()
         try:
@@ -182,5 +184,9 @@ class Bill:
                 await self.book(quantity)
         finally:
             line, self._line, self._free = self._line, None, True
-            line.reserved -= self._reserved - self._booked
+            if self._reserved > self._booked:
+                line.reserved -= self._reserved - self._booked
+                line.reserved_units = math.floor(line.reserved)
+                if line.tab is not None:
+                    line.tab.release(line.reserved)
             self._lines.leave(line)

@@ -1,7 +1,8 @@
 """Live sessions are charged what they used, in whole units, whatever ended them: on SQLite and on Postgres."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from accounts.ledger import Balance, Ledger
 from accounts.metering import AHEAD, LiveMeter, LiveTab, _affordable
@@ -463,6 +465,83 @@ async def test_a_cancelled_session_leaves_nothing_behind(server: Server) -> None
             await asyncio.gather(task, return_exceptions=True)
     await server.meter.beat()
     assert await server.balance(ada) == Balance(100_000)
+
+
+async def test_who_is_cancelled_while_his_session_is_written_down_leaves_no_credits_held(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that vanished during the commit: a session nobody knew of was kept alive by the beats of all others."""
+    ada = await server.person(10_000)
+    other = await server.meter.open(ada, Route.LIVE_LISTEN)
+    write = server.store.write
+
+    @asynccontextmanager
+    async def written_and_cancelled() -> AsyncIterator[AsyncConnection]:
+        async with write() as connection:
+            yield connection
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(server.store, "write", written_and_cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await server.meter.open(ada, Route.LIVE_SPEAK)
+    monkeypatch.undo()
+    assert (await server.balance(ada)).held == 60 * SECOND + AHEAD[Unit.CHARACTERS]
+    await server.meter.beat()
+    assert (await server.balance(ada)).held == 60 * SECOND
+    await server.meter.open(ada, Route.LIVE_SPEAK, most=1)  # nor is it in the way of another
+    await other.settle()
+
+
+async def test_what_could_not_be_paid_is_not_held_with_the_next_minute(server: Server) -> None:
+    """One session asked for too much and was refused; for as long as another was there, all the user had was held."""
+    ada = await server.person(100_000)
+    tab = await server.meter.open(ada, Route.LIVE_SPEAK)
+    await tab.reserve(100)
+    with pytest.raises(VoiceError, match="credits"):
+        await tab.reserve(200_000)
+    for characters in range(100, 3000, 100):
+        server.tick.time += 10
+        await tab.reserve(characters)
+    assert (await server.balance(ada)).held <= 3000 + 2 * AHEAD[Unit.CHARACTERS]
+    await tab.settle()
+
+
+async def test_what_is_reserved_no_longer_is_free_again_while_the_bill_is_open(server: Server) -> None:
+    ada = await server.person(100_000)
+    tab = await server.meter.open(ada, Route.LIVE_SPEAK)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(server.meter.run())
+        await tab.reserve(50_000)
+        await tab.book(1_000)
+        server.tick.time += 600
+        tab.release(1_200)  # most of it was somebody's who has gone
+        while (await server.balance(ada)).held > 2_000:  # noqa: ASYNC110 - only the store tells
+            await asyncio.sleep(0)
+        await tab.reserve(1_200)
+        await tab.book(1_200)
+        await server.meter.aclose()
+        await running
+    assert await server.balance(ada) == Balance(100_000 - 1_200, spent=1_200)
+
+
+async def test_a_bill_another_server_settled_is_over(server: Server) -> None:
+    """This one was cut off for longer than a lease: it says so once, and asks and holds nothing any more."""
+    ada = await server.person(10_000)
+    tab = await server.meter.open(ada, Route.LIVE_LISTEN)
+    other = server.another("server-2")
+    for _ in range(4):
+        reaped = await other.reap()
+        server.tick.time += 10
+    assert reaped == 1
+    assert not tab.over
+    with pytest.raises(VoiceError) as lost:
+        await tab.reserve(100)
+    assert lost.value.code is Code.TIMEOUT
+    assert tab.over
+    held = await server.holds()
+    await server.meter.beat()
+    await tab.settle()
+    assert await server.holds() == held
 
 
 async def test_the_loop_beats_and_survives_a_store_that_is_away(

@@ -17,6 +17,7 @@ class Purse:
     asked: int = 0  # how often
     opened: list[Route] = field(default_factory=list)
     booked: list[float] = field(default_factory=list)  # what each settled bill came to
+    bills: "list[PurseTab]" = field(default_factory=list)
 
     async def open(self, user_id: int, route: Route, *, most: int = 0) -> Tab:
         if self.away:
@@ -24,7 +25,8 @@ class Purse:
         if self.quantity <= 0:
             raise VoiceError(Code.INSUFFICIENT_CREDITS, "This costs 1 credits; 0 are available.")
         self.opened.append(route)
-        return PurseTab(self)
+        self.bills.append(PurseTab(self))
+        return self.bills[-1]
 
 
 @dataclass
@@ -34,9 +36,12 @@ class PurseTab:
     purse: Purse
     quantity: float = 0.0
     settled: bool = False
+    lost: bool = False  # another server settled it
 
     async def reserve(self, quantity: float) -> None:
         assert not self.settled
+        if self.lost:
+            raise VoiceError(Code.TIMEOUT, "The session's account is closed.")
         self.purse.asked += 1
         if quantity > self.purse.quantity:
             raise VoiceError(Code.INSUFFICIENT_CREDITS, "This costs 1 credits; 0 are available.")
@@ -44,6 +49,13 @@ class PurseTab:
     async def book(self, quantity: float) -> None:
         await self.reserve(quantity)
         self.quantity = max(self.quantity, quantity)
+
+    def release(self, quantity: float) -> None:
+        assert quantity >= 0
+
+    @property
+    def over(self) -> bool:
+        return self.settled or self.lost
 
     def share(self, sessions: int, *, most: int = 0) -> None:
         if 0 < most < sessions + self.purse.elsewhere:

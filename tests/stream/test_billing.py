@@ -133,6 +133,29 @@ async def test_books_that_are_closed_stop_new_sound_with_a_typed_error() -> None
     assert messages[-1]["code"] == reason == "storage_full"
 
 
+async def test_who_comes_back_after_his_bill_was_lost_is_on_a_new_one() -> None:
+    """A server cut off from the database: those who were on the bill are told, and were told again whenever they came
+    back within seconds."""
+    purse = Purse()
+    async with (
+        hearing_server.house(purse=purse) as house,
+        hearing_server.client(house, config={}, **ANN) as waiting,
+        hearing_server.client(house, config={}, **ANN) as socket,
+    ):
+        for one in (waiting, socket):
+            await one.send(speech(0.5))
+        await until(lambda: bool(purse.bills))
+        purse.bills[0].lost = True
+        await socket.send(speech(1.0))
+        messages, _, reason = await ending(socket)
+        assert messages[-1]["code"] == reason == "timeout"
+        async with hearing_server.client(house, config={}, **ANN) as again:
+            await again.send(speech(2.5))
+            await stop(again)
+        await until(lambda: 2.5 in purse.booked)
+        await stop(waiting)
+
+
 async def test_characters_that_were_spoken_are_booked() -> None:
     purse = Purse()
     async with speaking_server.house(purse=purse) as house:
