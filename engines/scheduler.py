@@ -1,7 +1,8 @@
 """Who is recognised next: requests of all sessions wait here for their turn at one recogniser.
 
-Finals go first, then partials, then synchronous calls, then batch work. Requests of different sessions that are ready
-together share a call where the engine gains from it. Under load partials become rarer, then new sessions are refused
+Finals go first, then partials, then synchronous calls, then batch work; finals of many sessions in turns that are fair
+(``engines.waiting``). Requests of different sessions that are ready together share a call where the engine gains from
+it. Under load partials become rarer, then new sessions are refused
 by ``admit()``; sessions that were admitted keep getting their finals.
 """
 
@@ -37,6 +38,7 @@ class SchedulerLimits:
     queue: int = 256  # requests waiting
     queue_bytes: int = 64 << 20  # of their sound
     slice_s: float = 0.15  # longest call of partials or batch work: a final may have to wait for it
+    final_slice_s: float = 1.0  # longest call of several finals: what they gain together, the next one may have to wait
     most_partials: float = 0.5  # share of the engine's time for partials while finals do not wait ...
     least_partials: float = 0.1  # ... and while they do
     calm_s: float = 0.05  # finals "do not wait" up to here
@@ -98,7 +100,8 @@ class Scheduler:
         if self._closed:
             raise VoiceError(Code.SHUTTING_DOWN, "the server is stopping")
         key: object = session if supersede and session else object()
-        request = Request(decode, priority, key, self._now(), asyncio.get_running_loop().create_future())
+        answer: asyncio.Future[Hypothesis] = asyncio.get_running_loop().create_future()
+        request = Request(decode, priority, key, self._now(), answer, session)
         self._waiting.add(request, self._limits.retry_after_s)
         self._wake.set()
         try:
@@ -193,9 +196,9 @@ class Scheduler:
         return self._budget.wait(self._final_delay(now), now)
 
     def _fits(self, priority: Priority, seconds: float, requests: int) -> bool:
-        if priority not in (Priority.PARTIAL, Priority.BATCH):
-            return True
-        return self._cost(priority).expect(seconds, requests) <= self._limits.slice_s
+        short = priority in (Priority.PARTIAL, Priority.BATCH)
+        longest = self._limits.slice_s if short else self._limits.final_slice_s
+        return self._cost(priority).expect(seconds, requests) <= longest
 
     def _cost(self, priority: Priority) -> Cost:
         # Until a partial was measured, what finals cost is the better guess, and too much rather than too little.

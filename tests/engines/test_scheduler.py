@@ -166,6 +166,21 @@ async def test_calls_of_partials_are_short() -> None:
         await asyncio.gather(one, *rest)
 
 
+async def test_finals_share_a_call_as_long_as_the_next_one_need_not_wait_long() -> None:
+    engine, clock = Engine(), Clock()
+    async with scheduling(engine, limits=replace(LIMITS, final_slice_s=1.0), clock=clock) as scheduler:
+        one = ask(scheduler, "first")
+        await settle()
+        clock.at += 0.2  # 0.1 s for a second of sound, and as much for a request
+        await engine.finish()
+        rest = [ask(scheduler, f"f{n}", seconds=seconds) for n, seconds in enumerate((20.0, 1.0, 1.0, 3.0, 3.0))]
+        await settle()
+        for _ in range(3):
+            await engine.finish()
+        assert engine.calls == [["first"], ["f1", "f2", "f3"], ["f4"], ["f0"]]
+        await asyncio.gather(one, *rest)
+
+
 async def test_partials_wait_for_their_share_and_finals_do_not() -> None:
     engine, clock = Engine(batch=1), Clock()
     async with scheduling(engine, limits=SchedulerLimits(most_partials=0.5, slice_s=0.02), clock=clock) as scheduler:

@@ -12,9 +12,11 @@ from protocol.requests import Decode, Hypothesis, Priority
 SECOND = bytes(32_000)
 
 
-def request(priority: Priority = Priority.FINAL, key: object = None, pcm: bytes = SECOND) -> Request:
+def request(
+    priority: Priority = Priority.FINAL, key: object = None, pcm: bytes = SECOND, session: str = ""
+) -> Request:
     answer: asyncio.Future[Hypothesis] = asyncio.get_running_loop().create_future()
-    return Request(Decode(pcm), priority, key if key is not None else object(), 0.0, answer)
+    return Request(Decode(pcm), priority, key if key is not None else object(), 0.0, answer, session)
 
 
 def any_length(priority: Priority, seconds: float, requests: int) -> bool:
@@ -68,6 +70,36 @@ async def test_the_newer_takes_the_older_s_place_in_the_line() -> None:
         waiting.add(one, 5)
     assert isinstance(old.answer.exception(), Superseded)
     assert drained(waiting) == [[new], [other]]
+
+
+async def test_who_asks_for_much_waits_for_himself_and_hardly_for_whom_others_wait() -> None:
+    """Two send recordings as fast as they are read: a third, who says a word now and then, waits for one of theirs."""
+    waiting = Waiting(100, 1 << 30)
+    long = {name: [request(pcm=28 * SECOND, session=name) for _ in range(5)] for name in ("a", "b")}
+    for one in itertools.chain(*long.values()):
+        waiting.add(one, 5)
+    assert waiting.take(1, any_length, True) == [long["a"][0]]
+    for turn in range(8):
+        word = request(session="c")
+        waiting.add(word, 5)
+        taken = [waiting.take(1, any_length, True)[0] for _ in range(2)]
+        assert word in taken, turn
+    assert [one for one in long["a"] if one not in waiting] == long["a"][:5]  # each in its own order, and by turns
+    assert len(list(waiting)) == 1
+
+
+async def test_nobody_waits_for_ever_for_those_who_ask_for_less() -> None:
+    """Two always have a second of sound waiting; who has 28 is served when they have had as much."""
+    waiting = Waiting(100, 1 << 30)
+    long = request(pcm=28 * SECOND, session="long")
+    waiting.add(long, 5)
+    served = 0
+    while long in waiting and served < 100:
+        for name in ("a", "b"):
+            if not any(one.session == name for one in waiting):
+                waiting.add(request(session=name), 5)
+        served += len(waiting.take(1, any_length, True))
+    assert 28 <= served <= 60
 
 
 async def test_a_final_does_not_supersede_a_partial() -> None:
