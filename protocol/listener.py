@@ -13,7 +13,7 @@ from functools import partial
 from protocol.effects import Detect, Effect, Emit, Finished, Forget, Kind, Recognize
 from protocol.endpointing import WINDOW, Endpointer, Paused, Resumed, Signal, Started
 from protocol.errors import Code, VoiceError
-from protocol.events import Failed, ListenConfig, VadOptions
+from protocol.events import VAD_OFF, Failed, ListenConfig, VadOptions
 from protocol.recognition import Recognition
 from protocol.recording import Recording
 from protocol.requests import Hypothesis
@@ -205,5 +205,8 @@ def changed(config: ListenConfig, changes: Mapping[str, object]) -> ListenConfig
     if not isinstance(vad, Mapping) or not vad.keys() <= _VAD or not changes.keys() <= _CHANGEABLE:
         allowed = sorted(_CHANGEABLE)
         raise VoiceError(Code.BAD_REQUEST, f"in mid-stream only these change: {', '.join(allowed)}", allowed=allowed)
+    if vad and (vad.get("threshold") == VAD_OFF) != (config.vad.threshold == VAD_OFF):
+        what = "vad cannot be switched on or off in mid-stream: open another stream for that."
+        raise VoiceError(Code.BAD_REQUEST, what, field="vad")
     values = {**changes, "vad": replace(config.vad, **vad)}
     return replace(config, **values)  # type: ignore[arg-type]  # the dialect has looked at the types

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import Code, VoiceError
 from protocol.events import (
+    VAD_OFF,
     Failed,
     Final,
     ListenConfig,
@@ -26,6 +27,7 @@ from protocol.requests import Decode, Hypothesis
 from tests.protocol.drawing import some_of
 
 WINDOW = 512
+OFF = VadOptions(threshold=VAD_OFF)
 CONFIG = ListenConfig(
     language="en",
     # 3 windows make speech, 10 a silence (400 ms less what the detector comes late), 5 the prefix; the tail has 5.
@@ -290,6 +292,17 @@ def test_what_cannot_change_is_reported_and_changes_nothing(changes: Mapping[str
     world.hear_all()
     world.stop()
     assert world.finals[0].language == "en"
+
+
+@pytest.mark.parametrize(
+    ("now", "change"),
+    [(VadOptions(), {"threshold": VAD_OFF}), (OFF, {"threshold": 0.6}), (OFF, {"min_silence_ms": 300})],
+)
+def test_detection_stays_on_or_off(now: VadOptions, change: Mapping[str, object]) -> None:
+    with pytest.raises(VoiceError) as refused:
+        changed(replace(CONFIG, vad=now), {"vad": change, "prompt": "x"})
+    assert refused.value.facts["field"] == "vad"
+    assert changed(replace(CONFIG, vad=OFF), {"vad": {"threshold": VAD_OFF}}).vad == OFF  # said once more
 
 
 def test_changed_keeps_the_rest() -> None:

@@ -45,6 +45,7 @@ from protocol.fields import (
     to_json,
     wrong,
 )
+from protocol.language_names import language_code
 from protocol.stream_errors import encode_failure
 
 DEFAULT_MODEL = "large-v3-turbo"  # C5: what a client gets, and the document's samples name, when it does not care
@@ -95,17 +96,18 @@ def _language(message: Object, name: str) -> str:
     value = message[name]
     if value == "auto":
         return "auto"
-    return str(LANGUAGE(message, name)).partition("-")[0].lower()  # "en-US" asks for English
+    tag = str(LANGUAGE(message, name))
+    return language_code(tag) or tag.partition("-")[0].lower()  # "en-US" asks for English, "nb-NO" for Norwegian
 
 
 def _vad(message: Object, name: str) -> VadOptions:
-    if message[name] is False:  # all is speech: the client says where an utterance ends
-        return VadOptions(threshold=VAD_OFF)
     return replace(VadOptions(), **_vad_changes(message, name))
 
 
 def _vad_changes(message: Object, name: str) -> dict[str, Any]:
     value = message[name]
+    if value is False:  # all is speech: the client says where an utterance ends
+        return {"threshold": VAD_OFF}
     if not isinstance(value, dict):
         raise wrong(name, "an object, or false for none", list(VAD_KEYS))
     return read_fields(value, VAD_KEYS)

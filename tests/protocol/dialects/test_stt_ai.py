@@ -96,6 +96,15 @@ def test_voice_activity_detection_can_be_off() -> None:
     assert config(vad=False).vad.threshold == VAD_OFF
 
 
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [("en-US", "en"), ("nb-NO", "no"), ("fil-PH", "tl"), ("jv", "jw"), ("cmn-Hans-CN", "zh"), ("xx", "xx")],
+)
+def test_a_language_may_be_a_tag_or_another_code_for_it(tag: str, code: str) -> None:
+    """As in a transcript's request; a browser in Norway says nb-NO. What nobody knows is refused with what there is."""
+    assert config(language=tag).language == code
+
+
 WRONG = [
     ("language", 5), ("language", ""), ("language", "english!"), ("model", "../../etc/passwd"), ("model", ["small"]),
     ("encoding", "mp3"), ("encoding", 1), ("sample_rate", 7999), ("sample_rate", 48001), ("sample_rate", "16000"),
@@ -124,6 +133,7 @@ def test_actions() -> None:
     assert stt_ai.decode('{"action": "keepalive"}', configured=True) == KeepAlive()
     line = '{"action": "configure", "vad": {"min_silence_ms": 900}, "keyterms": ["a"], "unknown": 1}'
     assert stt_ai.decode(line, configured=True) == Configure({"vad": {"min_silence_ms": 900}, "keyterms": ("a",)})
+    assert stt_ai.decode('{"vad": false}', configured=True) == Configure({"vad": {"threshold": VAD_OFF}})
     assert stt_ai.decode('{"events": true}', configured=True) == Configure({"events": True})
     assert refusal('{"action": "dance"}', configured=True).facts["allowed"] == list(stt_ai.ACTIONS)
     assert refusal('{"action": {}}', configured=True).facts["field"] == "action"
