@@ -22,11 +22,15 @@ OPUS_BITRATE = 32_000
 OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 _LAME_QUALITY = 7  # LAME's fastest useful setting: a third of the CPU of quality 2, half of quality 5
+_MP3_DELAY = 576 + 529  # samples of quiet before the sound: of LAME, and of every decoder that is told of none
 _OGG_PAGE_US = 40_000  # sound held back until a page is full
+_OPUS_HELD_S = 0.0665  # a page, a frame of 20 ms, and how far libopus looks ahead
 _MPEG1 = frozenset({32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320})
 _MPEG2 = frozenset({8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160})
+_MPEG1_RATES = (32000, 44100, 48000)
+_MP3_HEADER = 4  # bytes
 _MP3_KBPS = {  # what LAME writes; asked for anything else it takes the nearest without a word
-    **dict.fromkeys((32000, 44100, 48000), _MPEG1),
+    **dict.fromkeys(_MPEG1_RATES, _MPEG1),
     **dict.fromkeys((16000, 22050, 24000), _MPEG2),
     **dict.fromkeys((8000, 11025, 12000), frozenset(kbps for kbps in _MPEG2 if kbps <= 64)),  # MPEG 2.5
 }
@@ -43,6 +47,11 @@ def mp3_bitrates(rate: int) -> tuple[int, ...]:
 
 
 class _Codec(Protocol):
+    @property
+    def held_s(self) -> float:
+        """Seconds of what went in that cannot be played yet; below 0 the quiet behind all of it."""
+        ...
+
     def encode(self, pcm: bytes) -> bytes: ...
 
     def finish(self) -> bytes: ...
@@ -62,6 +71,17 @@ class Encoder:
         self.bitrate = bitrate
         self._size = size
         self._codec: _Codec | None = None  # made with the first sound: an idle session holds no codec
+        self.tail_s = 0.0  # seconds of quiet behind the sound of the utterance that was finished last
+
+    @property
+    def lead_s(self) -> float:
+        """Seconds of quiet that a player will hear before the next sound, where that begins an utterance."""
+        return _MP3_DELAY / self.audio.rate if self.audio.encoding is Encoding.MP3 and self._codec is None else 0.0
+
+    @property
+    def held_s(self) -> float:
+        """At most so many seconds of the sound so far cannot be played yet, until more comes or it is finished."""
+        return 0.0 if self._codec is None else max(0.0, self._codec.held_s)
 
     @property
     def media_type(self) -> str:
@@ -81,7 +101,9 @@ class Encoder:
         if self._codec is None and self.audio.encoding is not Encoding.WAV:
             return b""
         codec, self._codec = self._codec or self._open(), None
-        return codec.finish()
+        data = codec.finish()
+        self.tail_s = max(0.0, -codec.held_s)
+        return data
 
     def reset(self) -> None:
         """Forget what was not yet given out, so that the next utterance starts clean."""
@@ -134,6 +156,8 @@ def _refused(field: str, message: str, allowed: tuple[int, ...]) -> VoiceError:
 
 
 class _Plain:
+    held_s = 0.0
+
     def encode(self, pcm: bytes) -> bytes:
         return pcm
 
@@ -158,6 +182,8 @@ def _codes(encoding: Encoding) -> NDArray[np.uint8]:
 
 
 class _Wav:
+    held_s = 0.0
+
     def __init__(self, rate: int, size: int | None) -> None:
         self._header = wav_header(AudioFormat(Encoding.WAV, rate), size)
 
@@ -170,7 +196,11 @@ class _Wav:
 
 
 class _Mp3:
-    """Constant bitrate, no Xing header: a stream whose length is not known when it begins has nothing to put there."""
+    """Constant bitrate, no Xing header: a stream whose length is not known when it begins has nothing to put there.
+
+    LAME gives bytes away in the middle of a frame; here they come in whole ones, so that sound that is broken off and
+    followed by other sound is still one stream.
+    """
 
     def __init__(self, rate: int, bitrate: int) -> None:
         lame = lameenc.Encoder()
@@ -181,12 +211,37 @@ class _Mp3:
         lame.set_bit_rate(bitrate // 1000)
         lame.set_quality(_LAME_QUALITY)
         self._lame = lame
+        self._rate = rate
+        self._frame = 1152 if rate in _MPEG1_RATES else 576  # samples
+        self._frame_bytes = self._frame // 8 * bitrate // rate
+        self._begun = bytearray()  # the frame that is not yet whole
+        self._samples = _MP3_DELAY  # that went in
+        self._frames = 0  # that came out
+
+    @property
+    def held_s(self) -> float:
+        return (self._samples - self._frames * self._frame) / self._rate
 
     def encode(self, pcm: bytes) -> bytes:
-        return bytes(self._lame.encode(pcm))
+        self._samples += len(pcm) // 2
+        self._begun += self._lame.encode(pcm)
+        return self._whole_frames()
 
     def finish(self) -> bytes:
-        return bytes(self._lame.flush())
+        self._begun += self._lame.flush()
+        return self._whole_frames() + bytes(self._begun)
+
+    def _whole_frames(self) -> bytes:
+        end = 0
+        while end + _MP3_HEADER <= len(self._begun):
+            padding = self._begun[end + 2] >> 1 & 1  # ISO/IEC 11172-3, 2.4.2.3
+            if end + self._frame_bytes + padding > len(self._begun):
+                break
+            end += self._frame_bytes + padding
+            self._frames += 1
+        data = bytes(self._begun[:end])
+        del self._begun[:end]
+        return data
 
 
 class Tail:
@@ -216,6 +271,10 @@ class _Opus:
         self._stream = stream
         self._rate = rate
         self._samples = 0
+
+    @property
+    def held_s(self) -> float:
+        return _OPUS_HELD_S if self._samples else 0.0
 
     def encode(self, pcm: bytes) -> bytes:
         frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm, "<i2").reshape(1, -1), "s16", "mono")

@@ -50,7 +50,7 @@ _IS_WIDE_OR_FULL = re.compile(f"[{_WIDE_OR_FULL}]")
 _ITEM = re.compile(r"\s*[(\[]?(?:\d{1,3}|\w)")  # "1", "(2", "a": with a point after it, the number of a list item
 _WORD_BEFORE = re.compile(r"[^\W\d_]+$")
 _DOTTED = re.compile(r"(?:^|[^\w.])(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}$")  # e.g, U.S, p.m, v.v
-_HIGH = re.compile("[\ud800-\udbff]$")
+_HIGH = re.compile(r"[\ud800-\udbff]\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -91,8 +91,8 @@ class Playback:
     def take(self, now: float) -> Piece | None:
         """What is to be sent now, None for nothing (yet)."""
         track = self._track
-        if self._places and self._places[0].at <= track.sent + _SOON:
-            return heapq.heappop(self._places)
+        if not track.trailing and (place := self.reached()) is not None:
+            return place
         if not track.ready:
             return None
         sent = track.sent
@@ -101,6 +101,12 @@ class Playback:
         elif sent - (now - self._base) > self.lead_s + _SOON:
             return None
         return Piece(sent, 0, Kind.SOUND, track.take())
+
+    def reached(self) -> Piece | None:
+        """The next of the places that the sound handed out has come to."""
+        if self._places and self._places[0].at <= self._track.sent + _SOON:
+            return heapq.heappop(self._places)
+        return None
 
     def due(self, now: float) -> float | None:
         """When ``take`` has something; None when that takes more sound."""

@@ -131,6 +131,11 @@ class Speaker:
         return self._playback.waiting == 0
 
     @property
+    def out_of_text(self) -> bool:
+        """No clause waits behind the one being made."""
+        return not self._jobs
+
+    @property
     def idle(self) -> bool:
         """All text that can be spoken has been, and everything is handed out."""
         return not self._jobs and self._saying is None and not self._urgent and self._playback.idle
@@ -203,6 +208,9 @@ class Speaker:
         self._open = False
 
     def _clear(self, now: float) -> None:
+        while (piece := self._playback.reached()) is not None:  # it was sent, and is only still to be told
+            if (outcome := self._outcome(piece)) is not None:
+                self._urgent.append(outcome)
         self._urgent.append(Cleared("".join(self._said).strip(), self._playback.sent))
         self._chunker.clear()
         self._jobs.clear()
@@ -235,9 +243,9 @@ class Speaker:
         return job
 
     def parted(self, job: Job, data: bytes, seconds: float) -> None:
-        """The quiet before a job's sound, if there is any; before its ``made``."""
+        """The quiet before a job's sound; before its ``made``."""
         saying = self._saying
-        if saying is None or saying.job is not job:
+        if saying is None or saying.job is not job or not (data or seconds):
             return
         self._playback.add(data, seconds)
         start = self._playback.made
@@ -261,8 +269,8 @@ class Speaker:
             self._place_marks(job.offset + begin, at)
         self._playback.add(data, seconds)
 
-    def finished_job(self, job: Job) -> None:
-        """All of a job's sound was made."""
+    def finished_job(self, job: Job, rest: bytes = b"", quiet_s: float = 0.0) -> None:
+        """All of a job's sound was made; ``rest`` is what an encoder had held back, with so much quiet behind it."""
         saying = self._saying
         if saying is None or saying.job is not job:
             return
@@ -272,11 +280,13 @@ class Speaker:
         self._tell(saying, len(job.text), end)
         self._made_to = job.offset + len(job.text)
         self._place_marks(self._made_to, end)
+        self._playback.add(rest, quiet_s)
         if job.last or not self._jobs:
             self._playback.settle()
         self._saying = None
         if job.last:
-            self._playback.place(end, Kind.DONE, (job.utterance, end if self._began is None else self._began))
+            began = end if self._began is None else self._began
+            self._playback.place(self._playback.made, Kind.DONE, (job.utterance, began))
             self._began = None
 
     def _tell(self, saying: _Saying, to: int, at: float) -> None:

@@ -15,7 +15,7 @@ class Track:
     def __init__(self, *, bytes_per_second: int, frame_s: float) -> None:
         self.sent = 0.0
         self._rate = bytes_per_second  # 0: compressed
-        self._frame = round(bytes_per_second * frame_s)
+        self._frame = round(bytes_per_second * frame_s) // 2 * 2  # whole samples of two bytes, at any rate
         self._bytes = bytearray()
         self._pieces: deque[tuple[bytes, float]] = deque(maxlen=PIECES)
         self._waiting = 0.0  # seconds of the pieces
@@ -38,6 +38,11 @@ class Track:
         if not self._rate:
             return bool(self._pieces)
         return len(self._bytes) >= self._frame or (self.settled and bool(self._bytes))
+
+    @property
+    def trailing(self) -> bool:
+        """The next piece is of no length: it belongs to the sound before it."""
+        return bool(self._pieces) and not self._pieces[0][1]
 
     def add(self, data: bytes, seconds: float) -> None:
         """More sound; ``seconds`` counts for compressed sound only, where ``data`` may also be empty."""

@@ -99,8 +99,7 @@ class Narrator:
             voice = self._fitting(job)
             request = Speak(job.form.text, voice.engine_voice, self._config.speed, words=True)
             priority = Priority.FINAL if speaker.starving else Priority.SYNCHRONOUS
-            if job.gap_s:
-                speaker.parted(job, *rendering.part(job.gap_s))
+            speaker.parted(job, *rendering.part(job.gap_s))
             stream = self._stage.fleet.speak(request, engine=voice.engine, priority=priority)
             async with aclosing(stream):
                 async for chunk in stream:
@@ -111,8 +110,12 @@ class Narrator:
                     self._stage.on_sound()
                     await self._until_room()
         if job.last:
-            speaker.made(job, rendering.finish(), 0.0)
-        speaker.finished_job(job)
+            rest = rendering.finish()
+            speaker.finished_job(job, rest, rendering.tail_s if rest else 0.0)
+        elif speaker.out_of_text:
+            speaker.finished_job(job, *rendering.drain())
+        else:
+            speaker.finished_job(job)
 
     async def _until_room(self) -> None:
         """A client that does not read must not cost the whole of a long clause; the engine's sound is half as large."""

@@ -15,6 +15,7 @@ PIECE_S = 0.1  # of sound, encoded in one go on the loop: LAME takes 0.13 ms for
 THREADED_PIECE_S = 1.0  # ... and off it: a hop to a thread and back costs about as much as 0.1 s
 _QUIET = 64  # of 32768: what an engine's own silence stays under
 _TAIL_S = 0.5  # how far back silence is looked for
+_DRAIN_S = 0.01  # quiet that goes in at a time, to bring out what an encoder holds back
 
 
 class Rendering:
@@ -58,13 +59,36 @@ class Rendering:
             start += step
 
     def part(self, gap_s: float) -> tuple[bytes, float]:
-        """Quiet before the next clause, so that with what the engine left it lasts ``gap_s``: bytes and seconds."""
+        """Quiet before the next clause, so that with what the engine left it lasts ``gap_s``: bytes and seconds.
+
+        Some encodings begin an utterance with quiet of their own: its seconds count, its bytes come with the sound.
+        """
+        lead_s = self._line.encoder.lead_s
         missing = pcm_size(max(0.0, gap_s - self._quiet_s()), self._rate)
-        return (self.render(bytes(missing), self._rate), pcm_seconds(missing, self._rate)) if missing else (b"", 0.0)
+        data = self.render(bytes(missing), self._rate) if missing else b""
+        return data, lead_s + pcm_seconds(missing, self._rate)
+
+    def drain(self) -> tuple[bytes, float]:
+        """What the encoder holds back of the sound so far, and the seconds of quiet behind it that bring it out.
+
+        For when the text may not go on for a while: else the end of its last word comes with the next clause.
+        """
+        data, quiet = b"", b""
+        while self._line.encoder.held_s > pcm_seconds(len(quiet), self._rate):
+            step = bytes(pcm_size(_DRAIN_S, self._rate))
+            data += self._line.render(step, self._rate)
+            quiet += step
+        self._last += quiet
+        return data, pcm_seconds(len(quiet), self._rate)
 
     def finish(self) -> bytes:
         """The rest of an utterance; the next sound begins a new one."""
         return self._line.finish()
+
+    @property
+    def tail_s(self) -> float:
+        """Seconds of quiet behind the sound of the utterance that was finished last; in ``finish``'s bytes."""
+        return self._line.encoder.tail_s
 
     def reset(self) -> None:
         """Forget what was not given out."""
@@ -83,7 +107,7 @@ class _Line:
     def __init__(self, audio: AudioFormat, bitrate: int | None) -> None:
         self.begun = False
         self._rate = audio.rate
-        self._encoder = Encoder(audio, bitrate)
+        self.encoder = Encoder(audio, bitrate)
         self._resampler: Resampler | None = None
 
     def render(self, pcm: bytes, rate: int) -> bytes:
@@ -91,12 +115,12 @@ class _Line:
         if self._resampler is None or self._resampler.source != rate:
             lead = b"" if self._resampler is None else self._resampler.flush()
             self._resampler = Resampler(rate, self._rate)
-        data = self._encoder.encode(lead + self._resampler.push(pcm))
+        data = self.encoder.encode(lead + self._resampler.push(pcm))
         self.begun = self.begun or bool(data)
         return data
 
     def finish(self) -> bytes:
         rest = b"" if self._resampler is None else self._resampler.flush()
-        data = self._encoder.encode(rest) + self._encoder.finish()
+        data = self.encoder.encode(rest) + self.encoder.finish()
         self.begun = False
         return data

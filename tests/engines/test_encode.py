@@ -170,6 +170,22 @@ def test_bytes_leave_while_sound_comes(encoding: Encoding) -> None:
         assert silent * 0.02 <= 0.15
 
 
+@pytest.mark.parametrize("rate", E_RATES)
+def test_mp3_comes_in_whole_frames_and_tells_the_quiet_around_the_sound(rate: int) -> None:
+    """So what is broken off and followed by other sound is one stream, and its length is known to the sample."""
+    pcm = tone(440, 0.7, rate)
+    for bitrate in mp3_bitrates(rate):
+        encoder = Encoder(AudioFormat(Encoding.MP3, rate), bitrate)
+        broken_off = b"".join(encoder.encode(pcm[at : at + 640]) for at in range(0, len(pcm), 640))
+        encoder.reset()
+        lead_s, whole = encoder.lead_s, encoded(encoder, pcm)
+        assert encoder.lead_s == lead_s == 1105 / rate
+        lasts = len(decoded(whole)[0]) / 2 / rate
+        assert lasts == pytest.approx(0.7 + lead_s + encoder.tail_s, abs=1e-3)
+        joined = decoded(broken_off + whole)[0]  # by one decoder, which must find nothing wrong
+        assert len(joined) == len(decoded(broken_off)[0]) + len(decoded(whole)[0])
+
+
 @pytest.mark.parametrize("encoding", list(Encoding))
 def test_after_finish_and_after_reset_the_next_utterance_starts_clean(encoding: Encoding) -> None:
     pcm = tone(440, 0.5, 24000)

@@ -182,6 +182,7 @@ def test_a_surrogate_pair_in_two_deltas_is_one_character() -> None:
     assert [clause.text for clause in chunker.flush()] == ["Nice 😀 day"]
     chunker.push("\ud83d")
     assert [clause.text for clause in chunker.flush()] == ["\ufffd"]
+    assert "".join(clause.text for clause in [*chunker.push("Hi \ud83d\n"), *chunker.flush()]) == "Hi \ufffd\n"
 
 
 def test_clear_forgets_what_waits_and_counts_it() -> None:

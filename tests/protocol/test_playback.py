@@ -70,6 +70,14 @@ def test_clear_gives_the_lead_anew_and_keeps_the_count() -> None:
     assert taken(out, 0.1) == pytest.approx(0.24)
 
 
+def test_what_an_encoder_gives_last_comes_before_what_follows_it() -> None:
+    playback = Playback(bytes_per_second=0, frame_s=0.04, lead_s=1.0)
+    playback.add(b"sound", 0.5)
+    playback.add(b"rest", 0.0)
+    playback.place(playback.made, Kind.DONE, "done")
+    assert [piece.what for piece in iter(lambda: playback.take(0.0), None)] == [b"sound", b"rest", "done"]
+
+
 def test_places_are_told_in_order_when_the_sound_has_come_there() -> None:
     out = playback(math.inf)
     out.place(0.08, Kind.TEXT, "text")

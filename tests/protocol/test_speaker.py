@@ -191,6 +191,43 @@ def test_clear_reports_the_words_really_sent_and_silences_the_rest() -> None:
     assert at.speaker.idle
 
 
+def test_clear_tells_first_what_was_sent_and_not_yet_told() -> None:
+    """The sound of "you." had gone, and the place where it had been said was a tick away: the word was left out of what
+    had been spoken, and the flush was never answered."""
+    at = stage(word_timestamps=True)
+    at.do(Text("Hello there, you."), Mark("end"), Flush())
+    at.synthesize()
+    total = at.speaker.sent + at.speaker.waiting
+    told: list[SpeakOutcome] = []
+    while at.speaker.sent < total:
+        outcome = at.speaker.take(at.now)
+        assert outcome is not None
+        told.append(outcome)
+    assert isinstance(told[-1], Speech)
+    at.do(Clear())
+    rest = list(iter(lambda: at.speaker.take(at.now), None))
+    assert [type(outcome) for outcome in rest] == [Marked, SpeechDone, Cleared]
+    assert rest[1:] == [SpeechDone(1, "Hello there, you.", 0.0, about(total)), Cleared("", about(total))]
+    assert at.speaker.characters_said == len("Hello there, you.") and at.speaker.idle
+
+
+def test_the_quiet_behind_an_utterance_counts_but_is_no_part_of_its_words() -> None:
+    """An encoder adds some: what comes next is told where it is heard."""
+    at = stage(word_timestamps=True)
+    for number in (1, 2):
+        at.do(Text("Hello."), Flush())
+        job = at.speaker.next_job(at.now)
+        assert job is not None
+        at.speaker.parted(job, b"", 0.05)
+        at.speaker.made(job, bytes(300), 0.3, [SpokenWord(0, 5, 0.0)])
+        at.speaker.finished_job(job, bytes(100), 0.1)
+        told = at.play(until=at.now + 5)
+        word = next(one for one in told if isinstance(one, WordSpoken))
+        begin = 0.4 * (number - 1)
+        assert (word.start, word.end) == (about(begin), about(begin + 0.3))
+        assert told[-1] == SpeechDone(number, "Hello.", about(begin), about(begin + 0.4))
+
+
 def test_after_clear_a_new_utterance_begins_clean() -> None:
     at = stage(word_timestamps=True)
     at.do(Text("The first one, which is long, and goes on. And on"))

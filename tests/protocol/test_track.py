@@ -19,6 +19,14 @@ def test_bytes_come_out_in_frames_and_in_order() -> None:
     assert not track.ready and track.sent == track.made == pytest.approx(0.06)
 
 
+@pytest.mark.parametrize("rate", [8013, 11025, 22051, 44100, 47999])
+def test_frames_are_whole_samples_at_any_rate(rate: int) -> None:
+    track = Track(bytes_per_second=2 * rate, frame_s=0.04)
+    track.add(bytes(2 * rate), 0.0)
+    while track.ready:
+        assert len(track.take()) % 2 == 0
+
+
 def test_seconds_are_exact_after_hours() -> None:
     """S12: three hours of 40 ms frames, no drift."""
     track = Track(bytes_per_second=44_100, frame_s=0.04)

@@ -26,6 +26,11 @@ def decoded(data: bytes) -> tuple[np.ndarray, int]:
         return np.concatenate(parts), stream.rate
 
 
+def loud_until(data: bytes) -> float:
+    samples, rate = decoded(data)
+    return float(np.flatnonzero(np.abs(samples) > 0.1 * np.abs(samples).max())[-1]) / rate
+
+
 async def test_pcm_passes_and_is_resampled_to_the_sample() -> None:
     plain = Rendering(AudioFormat(Encoding.PCM_S16LE, 22050))
     sound = tone(0.5)
@@ -62,6 +67,33 @@ async def test_compressed_sound_has_its_length(encoding: Encoding, rate: int, th
     samples, found = decoded(bytes(out))
     assert seconds == pytest.approx(3.0) and count > 4
     assert len(samples) / found == pytest.approx(3.0, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate"),
+    [(Encoding.MP3, 8000), (Encoding.MP3, 22050), (Encoding.MP3, 44100), (Encoding.OPUS, 24000), (Encoding.OPUS, 8000)],
+)
+async def test_what_an_encoder_holds_back_can_be_had_while_nothing_follows(encoding: Encoding, rate: int) -> None:
+    """Else the last word of a clause ends when the next one begins, however long that takes."""
+    rendering = Rendering(AudioFormat(encoding, rate))
+    lead_s = rendering.part(0.0)[1]
+    data = b"".join([data async for data, _ in rendering.pieces(SpeechChunk(tone(0.5), 22050))])
+    short = loud_until(data)
+    rest, quiet_s = rendering.drain()
+    assert loud_until(data + rest) == pytest.approx(lead_s + 0.5, abs=0.012)
+    assert short < loud_until(data + rest) - 0.02
+    assert 0 < quiet_s < 0.12 + 1200 / rate
+    assert rendering.part(quiet_s)[1] == 0.0  # it is part of the pause before the next clause
+    data += rest + rendering.finish()
+    samples, decoded_rate = decoded(data)
+    assert len(samples) / decoded_rate == pytest.approx(lead_s + 0.5 + quiet_s + rendering.tail_s, abs=0.03)
+
+
+async def test_plain_sound_holds_nothing_back() -> None:
+    rendering = Rendering(AudioFormat(Encoding.PCM_S16LE, 22050))
+    rendering.render(tone(0.1), 22050)
+    assert rendering.drain() == (b"", 0.0)
+    assert rendering.finish() == b"" and rendering.tail_s == 0.0
 
 
 async def test_a_change_of_the_engines_rate_loses_nothing() -> None:

@@ -228,6 +228,24 @@ async def test_compressed_formats(served: House, config: dict[str, Any], rate: i
     assert seconds == pytest.approx(heard.events("done")[0]["end"], abs=0.15)
 
 
+@pytest.mark.parametrize(
+    "config", [{"format": "mp3"}, {"format": "mp3", "sample_rate": 8000}, {"format": "opus", "sample_rate": 24000}]
+)
+async def test_times_are_those_of_the_sound_after_many_utterances(served: House, config: dict[str, Any]) -> None:
+    """Each utterance of mp3 has quiet around it, which was not counted: twenty made a second and a half."""
+    async with client(served, {**config, **FAST}) as socket:
+        for _ in range(12):
+            await send(socket, {"text": "Hello there. "}, {"action": "flush"})
+        await send(socket, {"action": "stop"})
+        heard = await hear(socket)
+    with av.open(io.BytesIO(heard.pcm)) as container:
+        stream = container.streams.audio[0]
+        seconds = sum(frame.samples for frame in container.decode(stream)) / stream.rate
+    assert len(heard.events("done")) == 12
+    assert seconds == pytest.approx(heard.events("done")[-1]["end"], abs=0.03)
+    assert heard.places[-1] == heard.places[-2] == len(heard.pcm), "all of it was sent before it was said to be done"
+
+
 async def test_a_voice_nobody_chose_is_one_for_the_text(served: House) -> None:
     """Without a voice and a language, the letters choose; a chosen one speaks everything."""
     texts = ["Good day to you.", "Đây là tiếng Việt. Vâng.", "English again.", "你好吗？"]
