@@ -164,6 +164,16 @@ class Bill:
             raise
         line.reserved_units = max(line.reserved_units, units)
 
+    def release(self, quantity: float) -> None:
+        """No more than so much is to be used in all, for now; what was booked stays so."""
+        line, less = self._line, self._reserved - max(quantity, self._booked)
+        if line is None or line.tab is None or less <= 0:
+            return
+        self._reserved -= less
+        line.reserved -= less
+        line.reserved_units = min(line.reserved_units, math.floor(line.reserved))
+        line.tab.release(line.reserved)
+
     async def book(self, quantity: float) -> None:
         """So much was used in all. Raises what ``reserve`` does."""
         await self.reserve(quantity)
@@ -183,10 +193,6 @@ class Bill:
             with suppress(VoiceError):  # what was reserved is booked all the same
                 await self.book(quantity)
         finally:
+            self.release(self._booked)
             line, self._line, self._free = self._line, None, True
-            if self._reserved > self._booked:
-                line.reserved -= self._reserved - self._booked
-                line.reserved_units = math.floor(line.reserved)
-                if line.tab is not None:
-                    line.tab.release(line.reserved)
             self._lines.leave(line)

@@ -198,6 +198,9 @@ class Talking(Life):
             self._speaker.receive(event, now)
         except VoiceError as error:
             self.fail(error)
+        if isinstance(event, Clear):  # what is not to be spoken any more need not be paid for
+            self._characters = self._speaker.characters_said
+            self._bill.release(self._characters)
         if idle and not self._speaker.idle:  # there is a clause to be spoken, and nobody kept us waiting for it
             self._asked_at = now
 

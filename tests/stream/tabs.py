@@ -17,6 +17,7 @@ class Purse:
     asked: int = 0  # how often
     opened: list[Route] = field(default_factory=list)
     booked: list[float] = field(default_factory=list)  # what each settled bill came to
+    released: list[float] = field(default_factory=list)
     bills: "list[PurseTab]" = field(default_factory=list)
 
     async def open(self, user_id: int, route: Route, *, most: int = 0) -> Tab:
@@ -52,6 +53,7 @@ class PurseTab:
 
     def release(self, quantity: float) -> None:
         assert quantity >= 0
+        self.purse.released.append(quantity)
 
     @property
     def over(self) -> bool:

@@ -167,6 +167,22 @@ async def test_characters_that_were_spoken_are_booked() -> None:
     assert abs(purse.booked[0] - len("Hello there. Good bye.")) <= 1
 
 
+async def test_text_that_was_cleared_does_not_count_against_what_there_is() -> None:
+    """A voice agent that is interrupted often was cut off once what it had not said came to more than its credits."""
+    purse = Purse(quantity=1000)
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {}, **ANN) as socket:
+            for _ in range(10):
+                await send(socket, {"text": "One two three four five six. " * 20}, {"action": "clear"})
+                await hear(socket, lambda message: message.get("event") == "cleared")
+            await send(socket, {"text": "Good bye."}, {"action": "stop"})
+            heard = await hear(socket)
+            assert heard.close == (1000, "")
+        await until(lambda: bool(purse.booked))
+    assert purse.booked[0] < 1000
+    assert min(purse.released) < 600
+
+
 async def test_text_that_was_cut_off_is_free() -> None:
     purse = Purse()
     text = "One two three four five six seven eight nine ten. " * 20
