@@ -70,17 +70,18 @@ class Spoken:
         if frame.kind is Kind.DONE:
             if self._sound:
                 self._judge.did_well()
-            if not self._stream.ended:
-                self._stream.end()
+                if not self._stream.ended:
+                    self._stream.end()
             return True
         if frame.kind is not Kind.CHUNK:
             raise WireError("not a part of speech")
+        if not self._sound:  # the stream has failed, or waits to be made anew: what else comes of this call is nobody's
+            return False
         try:
             chunk = self._check.read(frame.head, frame.buffers)
         except WireError:
-            if self._sound:
-                self._sound = False
-                self._judge.did_badly()
+            self._sound = False
+            self._judge.did_badly()
             cancel = self._stream.cancel
             self._stream.fail(VoiceError(Code.ENGINE_FAILED, "the engine made sound that cannot be right"))
             if cancel is not None:
@@ -94,7 +95,8 @@ class Spoken:
         """No more is coming."""
         if error.code is Code.ENGINE_FAILED:
             self._judge.did_badly()
-        self._stream.fail(error)
+        if self._sound:
+            self._stream.fail(error)
 
 
 class Calls:
