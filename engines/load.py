@@ -26,6 +26,10 @@ class Fading:
         self._sum = self.read(now) + amount
         self._at = now
 
+    def take_back(self, amount: float, added_at: float, now: float) -> None:
+        """What is left of an ``amount`` that was added then counts no more."""
+        self.add(-amount * math.exp(-max(0.0, now - added_at) / self._tau_s), now)
+
     def read(self, now: float) -> float:
         """The sum as it stands."""
         return self._sum * math.exp(-max(0.0, now - self._at) / self._tau_s)

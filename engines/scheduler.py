@@ -21,7 +21,7 @@ from engines.waiting import Request, Superseded, Waiting
 from protocol.errors import Code, VoiceError
 from protocol.requests import Decode, Hypothesis, Priority
 
-__all__ = ["Scheduler", "SchedulerLimits", "Superseded"]
+__all__ = ["Scheduler", "SchedulerLimits", "Seat", "Superseded"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,25 @@ class SchedulerLimits:
     busy_delay_s: float = 1.0  # refuse new sessions when finals wait longer
     busy_utilisation: float = 0.85  # or take more of the engine's time than this
     retry_after_s: int = 5  # what the refused are told
+
+
+class Seat:
+    """One session of a recogniser's, from its admission until it is over: meanwhile it is expected to ask for work."""
+
+    __slots__ = ("_admitted_at", "_arrivals", "_now", "scheduler")
+
+    def __init__(self, scheduler: "Scheduler", arrivals: Fading, now: Callable[[], float]) -> None:
+        self.scheduler = scheduler
+        self._arrivals: Fading | None = arrivals
+        self._now = now
+        self._admitted_at = now()
+        arrivals.add(1.0, self._admitted_at)
+
+    def leave(self) -> None:
+        """It will ask for nothing more."""
+        if self._arrivals is not None:
+            self._arrivals.take_back(1.0, self._admitted_at, self._now())
+            self._arrivals = None
 
 
 class Scheduler:
@@ -110,10 +129,10 @@ class Scheduler:
             self._waiting.remove(request)
             raise
 
-    def admit(self) -> None:
-        """Count a session more; raises what ``check`` does."""
+    def admit(self) -> Seat:
+        """Count a session more, until it leaves; raises what ``check`` does."""
         self.check()
-        self._arrivals.add(1.0, self._now())
+        return Seat(self, self._arrivals, self._now)
 
     def check(self) -> None:
         """Raise BUSY, with ``retry_after``, when one more session would be one too many; MODEL_LOADING when the engine

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engines.fleet import Fleet
-from engines.scheduler import Scheduler
+from engines.scheduler import Seat
 from protocol.dialects import stt_ai
 from protocol.errors import Code, VoiceError
 from protocol.events import (
@@ -59,16 +59,16 @@ class Hearing(Life):
     kind = KIND
 
     __slots__ = (
-        "_audio_bytes", "_config", "_first_audio_at", "_heard_at", "_recognition", "_scheduler", "_shared",
+        "_audio_bytes", "_config", "_first_audio_at", "_heard_at", "_recognition", "_seat", "_shared",
     )  # fmt: skip
 
     def __init__(
-        self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, admitted: Scheduler, name: str
+        self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, seat: Seat, name: str
     ) -> None:
         super().__init__(socket, slot, bill, name, now=shared.now, limits=shared.limits)
         self._shared = shared
         self._config: ListenConfig | None = None
-        self._scheduler = admitted  # which let the session in; the configuration may want another one
+        self._seat = seat  # of the recogniser that let the session in; the configuration may want another one
         self._recognition: Recognition | None = None  # from the first audio on
         self._audio_bytes = 0
         self._first_audio_at = self._heard_at = 0.0
@@ -85,6 +85,7 @@ class Hearing(Life):
             self.fail(VoiceError(Code.SHUTTING_DOWN, "The server is shutting down."))
 
     def _silence(self) -> None:
+        self._seat.leave()
         if self._recognition is not None:
             self._recognition.close()
 
@@ -184,12 +185,12 @@ class Hearing(Life):
 
     def _open(self, config: ListenConfig) -> None:
         try:
-            self._scheduler = recognizer(self._shared.fleet, config, stt_ai.DEFAULT_MODEL, admitted_by=self._scheduler)
+            self._seat = recognizer(self._shared.fleet, config, stt_ai.DEFAULT_MODEL, self._seat)
         except VoiceError as error:
             self.fail(error)
             return
         self._config = config
-        load, capabilities = self._scheduler.load(), self._scheduler.capabilities
+        load, capabilities = self._seat.scheduler.load(), self._seat.scheduler.capabilities
         self._tell(Ready(self._id, capabilities.engine, capabilities.model, load.realtime_factor, load.queue_delay))
 
     def _recognition_of_this(self) -> Recognition:
@@ -199,7 +200,7 @@ class Hearing(Life):
             self._slot.used = True
             self._recognition = Recognition(
                 self._shared.fleet,
-                self._scheduler,
+                self._seat.scheduler,
                 self._config,
                 Owner(self._spawn, self._tell, self._goodbye, self.fail),
                 partial_interval_s=self._shared.partial_interval_s,

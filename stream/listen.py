@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from engines.fleet import Fleet
-from engines.scheduler import Scheduler
+from engines.scheduler import Seat
 from protocol.dialects import stt_ai
 from protocol.errors import VoiceError
 from protocol.pricing import Route
@@ -49,22 +49,20 @@ class Listening(Service[Hearing]):
     async def serve(self, socket: Socket, caller: Caller) -> None:
         """One connection, from the handshake's answer to its end."""
         try:
-            slot, admitted = self._enter(caller, socket.address)
+            slot, seat = self._enter(caller, socket.address)
         except VoiceError as error:
             await self.refuse(socket, error)
             return
         bill = Bill(self._lines, caller, Route.LIVE_LISTEN, most=caller.sessions)
-        await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, bill, admitted, self._new_id()))
+        await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, bill, seat, self._new_id()))
 
-    def _enter(self, caller: Caller, address: str) -> tuple[Slot, Scheduler]:
+    def _enter(self, caller: Caller, address: str) -> tuple[Slot, Seat]:
         """A slot, and a recogniser that can carry one session more."""
         self._check_open()
         slot = self._admission.enter(caller, address)
         try:
-            recogniser = self._fleet.recognizer("auto", "auto")
-            recogniser.admit()
+            return slot, self._fleet.recognizer("auto", "auto").admit()
         except VoiceError:
             slot.used = False
             slot.release()
             raise
-        return slot, recogniser

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engines.fleet import Fleet
-from engines.scheduler import Scheduler, Superseded
+from engines.scheduler import Scheduler, Seat, Superseded
 from protocol.effects import Detect, Effect, Emit, Forget, Kind, Recognize
 from protocol.errors import Code, VoiceError
 from protocol.events import VAD_OFF, ListenConfig, ListenOutcome
@@ -193,8 +193,9 @@ class Recognition:
         return self._listener.answer(ticket, hypothesis)
 
 
-def recognizer(fleet: Fleet, config: ListenConfig, default_model: str, *, admitted_by: Scheduler) -> Scheduler:
-    """The recogniser that serves ``config``; raises what is missing (NOT_INSTALLED, NOT_FOUND), or BUSY.
+def recognizer(fleet: Fleet, config: ListenConfig, default_model: str, seat: Seat) -> Seat:
+    """A seat at the recogniser that serves ``config``, in place of the one it has; raises what is missing
+    (NOT_INSTALLED, NOT_FOUND), or BUSY.
 
     ``default_model`` is the one a dialect's documents name by default: it stands for the best there is (C5), and
     ``Ready`` tells which that was.
@@ -210,6 +211,8 @@ def recognizer(fleet: Fleet, config: ListenConfig, default_model: str, *, admitt
         raise VoiceError(Code.NOT_INSTALLED, what, field="word_timestamps")
     if config.vad.threshold != VAD_OFF:
         _ = fleet.detector  # raises NOT_INSTALLED where there is none
-    if scheduler is not admitted_by:
-        scheduler.admit()
-    return scheduler
+    if scheduler is seat.scheduler:
+        return seat
+    other = scheduler.admit()
+    seat.leave()
+    return other

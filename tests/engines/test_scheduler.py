@@ -358,6 +358,19 @@ async def test_a_rush_of_sessions_counts_before_its_first_word() -> None:
         assert not refused(scheduler)
 
 
+async def test_who_has_left_is_expected_to_ask_for_nothing() -> None:
+    """A few sessions that were refused at once, for a language nobody knows, made the server full for everybody."""
+    engine, clock = Engine(), Clock()
+    async with scheduling(engine, clock=clock) as scheduler:
+        await busy_for(3, 0.2, scheduler, engine, clock)
+        for _ in range(200):
+            seat = scheduler.admit()
+            clock.at += 0.001
+            seat.leave()
+            seat.leave()
+        assert sum(not refused(scheduler) for _ in range(200)) > 5
+
+
 async def test_sessions_are_refused_when_the_engine_stays_away() -> None:
     engine, clock = Engine(), Clock()
     async with scheduling(engine, clock=clock) as scheduler:

@@ -21,6 +21,8 @@ from websockets.exceptions import ConnectionClosed
 
 from engines.base import Capabilities, Task
 from engines.fleet import Fleet
+from engines.load import Fading
+from engines.scheduler import Scheduler, Seat
 from engines.vad.batch import VadBatcher
 from protocol.errors import Code, VoiceError
 from protocol.events import Word
@@ -59,9 +61,12 @@ class Recogniser:
     cancelled: int = 0
     gate: asyncio.Event | None = None  # finals wait for it
 
-    def admit(self) -> None:
+    seats: Fading = field(default_factory=lambda: Fading(10.0))
+
+    def admit(self) -> Seat:
         if self.busy:
             raise VoiceError(Code.BUSY, "Too much to recognise.", retry_after=3)
+        return Seat(cast(Scheduler, self), self.seats, lambda: 0.0)
 
     def load(self) -> Load:
         return Load()

@@ -590,3 +590,16 @@ async def test_churn_leaves_nothing(served: House) -> None:
     assert served.value("sessions_opened_total", kind="listen") == 60
     gc.collect()
     assert not [found for found in gc.get_objects() if type(found) in (Hearing, Recognition)]
+
+
+async def test_a_session_that_is_over_takes_no_place_of_the_recogniser_s() -> None:
+    """Neither when it was refused for its configuration, nor after it was heard, nor when its client vanished."""
+    async with house() as running:
+        for config in ({"language": "xx"}, {"model": "other"}, {}):
+            socket = await connect(running.url)
+            await socket.send(json.dumps(config))
+            await socket.recv()
+            await socket.send(speech(0.2)) if not config else None
+            socket.transport.abort() if not config else await socket.wait_closed()
+        await until(lambda: not running.value("sessions", kind="listen"))
+        await until(lambda: running.recogniser.seats.read(0.0) == 0.0)
