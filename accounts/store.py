@@ -7,6 +7,7 @@ is locked by the look (``with_for_update()``, which SQLite has no need of and le
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -131,7 +132,9 @@ async def open_store(url: str) -> Store:
                 await connection.run_sync(bring_up_to_date)
     except DBAPIError as error:
         await store.aclose()
-        raise StoreError(f"cannot use the database {name}: {error.orig}") from None
+        denied = sqlite and parsed.database and not os.access(Path(parsed.database).parent, os.W_OK)
+        why = "permission denied" if denied else error.orig
+        raise StoreError(f"cannot use the database {name}: {why}") from None
     except (UnknownRevisionError, OSError) as error:
         await store.aclose()
         raise StoreError(f"cannot use the database {name}: {error}") from None
@@ -169,6 +172,8 @@ def _typed(error: DBAPIError) -> VoiceError | None:
     state, words = str(getattr(error.orig, "sqlstate", None) or ""), str(error.orig)
     if state == _DISK_FULL or (not state and any(sign in words for sign in _FULL)):
         return VoiceError(Code.STORAGE_FULL, "The server cannot store anything now.", retry_after=30)
+    if not state and "readonly database" in words:
+        return VoiceError(Code.STORAGE_FULL, "The server may not write to its database.", retry_after=30)
     if error.connection_invalidated or state.startswith(_FOR_NOW) or (not state and "locked" in words):
         return _away()
     return None

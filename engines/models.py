@@ -168,17 +168,17 @@ def installed(root: Path) -> list[Installed]:
     return [Installed(folder.name, folder, size_of(folder), form) for folder, form in forms if form is not None]
 
 
-def find(root: Path, name: str) -> Installed:
-    """The installed model of that name.
+def find(root: Path, name: str, form: Format | None = None) -> Installed:
+    """The installed model of that name, of one format where it has to be of that.
 
     Raises VoiceError NOT_INSTALLED (with the command that pulls it) for a name of the table that is not here, and
     NOT_FOUND for any other.
     """
-    here = installed(root)
+    here = [model for model in installed(root) if form in (None, model.format)]
     for model in here:
         if model.name == name:
             return model
-    published(name, also=(model.name for model in here))
+    published(name, form, also=(model.name for model in here))
     raise VoiceError(Code.NOT_INSTALLED, f"the model {name} is not installed", install=pull_command(name))
 
 
@@ -187,12 +187,23 @@ def pull_command(name: str) -> str:
     return f"voxline models pull {name}"
 
 
-def published(name: str, also: Iterable[str] = ()) -> Published:
+def named(root: Path, name: str, form: Format, setting: str) -> Path:
+    """The directory of the model a setting names: itself, or a pulled one's. Raises as ``find``, naming the setting."""
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        return find(root, name, form).directory
+    except VoiceError as error:
+        raise VoiceError(error.code, f"{setting}={name}: {error.message}", **error.facts) from None
+
+
+def published(name: str, form: Format | None = None, also: Iterable[str] = ()) -> Published:
     """The table's entry of that name; VoiceError(NOT_FOUND) with the names there are, and ``also`` those, otherwise."""
-    for model in PUBLISHED:
+    table = [model for model in PUBLISHED if form in (None, model.format)]
+    for model in table:
         if model.name == name:
             return model
-    known = sorted({*(model.name for model in PUBLISHED), *also})
+    known = sorted({*(model.name for model in table), *also})
     raise VoiceError(Code.NOT_FOUND, f"there is no model of that name; there are {', '.join(known)}", allowed=known)
 
 

@@ -11,7 +11,7 @@ from engines import models
 from server.machine import Machine, recommended
 from server.settings import Settings
 
-HEARD_A_SECOND = {"tiny": 50, "base": 28, "small": 9}
+HEARD_A_SECOND = {"tiny": 55, "base": 29, "small": 9}
 _ROOM_FOR_RECORDINGS_MB = 4_000
 _GPU_MB = 6_000
 _DEVICE = "VOXLINE_WHISPER_DEVICE=cuda"

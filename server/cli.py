@@ -9,7 +9,7 @@ from importlib import import_module
 import typer
 
 from protocol.errors import VoiceError
-from server.commands.terminal import CommandError, err
+from server.commands.terminal import INTERRUPTED, CommandError, as_typed, err
 from server.settings import SettingsError
 
 COMMANDS = (
@@ -30,6 +30,9 @@ def main() -> None:
         _complain(str(error), "see the table of settings in README.md")
     except VoiceError as error:
         _complain(error.message, str(error.facts.get("install", "")))
+    except KeyboardInterrupt:
+        err().print("stopped")  # before the command itself was at work, which ends in its own order
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.exit(1)  # the reader of our output has had enough
     except OSError as error:
@@ -66,7 +69,7 @@ def _complain(message: str, hint: str = "") -> None:
     console = err()
     console.print(f"voxline: {message}")
     if hint:
-        console.print(f"  to do: {hint}")
+        console.print(f"  to do: {as_typed(hint)}")
     sys.exit(1)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 Message = dict[str, Any]
 
@@ -121,6 +121,8 @@ async def _connected(server: Server, path: str) -> AsyncIterator[ClientConnectio
     try:
         async with connect(url, additional_headers=server.headers, compression=None, max_size=None) as stream:
             yield stream
+    except InvalidMessage:
+        raise ServerRefused(f"what answers at {server.base} is no Voxline server") from None
     except InvalidHandshake as error:
         response = getattr(error, "response", None)
         said = bytes(response.body or b"").decode(errors="replace") if response is not None else str(error)

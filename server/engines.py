@@ -41,14 +41,12 @@ def find_model(settings: Settings, form: Format = Format.CTRANSLATE2) -> models.
 
     Of transformers' format that is the one for recordings.
     """
-    named, root = settings.whisper_model, models_root(settings)
+    named, setting, root = settings.whisper_model, "VOXLINE_WHISPER_MODEL", models_root(settings)
     if form is Format.TRANSFORMERS:
-        named = settings.transformers_model
+        named, setting = settings.transformers_model, "VOXLINE_TRANSFORMERS_MODEL"
     if named:
-        directory = Path(named)
-        if directory.is_dir():
-            return models.Installed(_name(directory), directory.resolve(), 0, form)
-        return models.find(root, named)
+        directory = models.named(root, named, form, setting)
+        return models.Installed(_name(directory), directory.resolve(), 0, form)
     here = {model.name: model for model in models.installed(root)}
     names = [model.name for model in models.PUBLISHED if model.format is form]
     if settings.whisper_device == "cpu":
@@ -67,7 +65,7 @@ def find_demucs(settings: Settings) -> Path | None:
         here = [model for model in models.installed(root) if model.format is Format.DEMUCS]
         best = sorted(here, key=lambda model: model.name != _BEST_DEMUCS)
         return best[0].directory if best else None
-    directory = Path(named) if Path(named).is_dir() else models.find(root, named).directory
+    directory = models.named(root, named, Format.DEMUCS, "VOXLINE_DEMUCS_MODEL")
     checkpoints.find(directory)
     return directory
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import os
 from collections.abc import Callable, Sequence
 
 import uvloop
@@ -28,10 +29,7 @@ def serve(
 
     Raises StartError when the port is taken, the data directory cannot be used or no engine comes up.
     """
-    try:
-        settings.data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartError(f"cannot use {settings.data} as data directory: {error.strerror}") from None
+    check_data(settings)
     try:
         sockets = listen(settings.host, settings.port, user_timeout=settings.tcp_user_timeout)
     except OSError as error:
@@ -56,6 +54,20 @@ def serve(
         for bound in sockets:
             bound.close()
     return 1 if server.force_exit else 0
+
+
+def check_data(settings: Settings) -> None:
+    """Make the data directory, and raise StartError where the server may not write to what it keeps there.
+
+    Made by another user, perhaps: a command that root ran once, and now the service.
+    """
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"cannot use {settings.data} as data directory: {error.strerror}") from None
+    for place in (settings.data, *settings.data.glob("voxline.db*"), settings.data / "files"):
+        if place.exists() and not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise StartError(f"cannot write {place}: permission denied; run the server as its owner, or change that")
 
 
 def first_key(settings: Settings) -> str | None:

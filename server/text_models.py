@@ -21,16 +21,17 @@ def with_text_model(spec: EngineSpec, settings: Settings, root: Path) -> EngineS
     else:
         named, device = settings.translation_model, settings.translation_model_device
         threads = settings.translation_model_threads
-    found = find_text_model(named, root, Format(spec.name))
+    setting = "VOXLINE_LANGUAGE_MODEL" if spec.name == LANGUAGE_MODEL else "VOXLINE_TRANSLATION_MODEL"
+    found = find_text_model(named, root, Format(spec.name), setting)
     if found is None:
         return spec
     options: dict[str, object] = {"directory": str(found.resolve()), "model": found.resolve().name}
     return spec.with_options(**options, device=device, threads=threads)
 
 
-def find_text_model(named: str, root: Path, form: Format) -> Path | None:
-    """The directory of the model that is named, else of the largest pulled one of that format."""
+def find_text_model(named: str, root: Path, form: Format, setting: str) -> Path | None:
+    """The directory of the model that ``setting`` names, else of the largest pulled one of that format."""
     if named:
-        return Path(named) if Path(named).is_dir() else models.find(root, named).directory
+        return models.named(root, named, form, setting)
     here = [model for model in models.installed(root) if model.format is form]
     return max(here, key=lambda model: model.bytes).directory if here else None

@@ -14,26 +14,19 @@ from engines import models, registry
 from engines.base import Capabilities, Task
 from engines.host import EngineHost
 from engines.registry import EngineSpec
+from engines.tts.checkpoints import OMNIVOICE
 from protocol.errors import VoiceError
 from server.advice import advice
-from server.commands.terminal import err, out, program, run
-from server.engines import DEMUCS, TRANSFORMERS, WHISPER, models_root, with_model
+from server.commands.terminal import as_typed, err, out, run
+from server.engines import WHISPER, models_root, with_model
 from server.gpu import find_gpu
-from server.machine import find_machine
+from server.machine import find_machine, recommended
 from server.microphone import audio_problem
 from server.settings import Settings, load_settings
-from server.text_models import LANGUAGE_MODEL, TRANSLATOR
 from server.texts import endpoint_state
 
 EXAMPLES = "Examples:\n\n- `voxline doctor`\n\n- `voxline doctor --data /srv/voxline`"
 
-_SETTING = {
-    WHISPER: "VOXLINE_WHISPER_MODEL",
-    TRANSFORMERS: "VOXLINE_TRANSFORMERS_MODEL",
-    DEMUCS: "VOXLINE_DEMUCS_MODEL",
-    LANGUAGE_MODEL: "VOXLINE_LANGUAGE_MODEL",
-    TRANSLATOR: "VOXLINE_TRANSLATION_MODEL",
-}
 _JOBS = {
     Task.RECOGNIZE: "speech to text",
     Task.SYNTHESIZE: "text to speech",
@@ -75,8 +68,8 @@ def doctor(data: Annotated[Path | None, typer.Option(help="The server's data dir
     console.print("")
     console.print(_model_table(settings))
     console.print("")
-    for line in advice(settings, find_machine(), program()):
-        console.print(line, markup=False, highlight=False)
+    for line in advice(settings, find_machine(), "voxline"):
+        console.print(as_typed(line), markup=False, highlight=False)
     console.print("")
     missing = list(_missing(findings, settings))
     for line in missing or ["Nothing is missing."]:
@@ -92,7 +85,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         try:
             specs.append(with_model(spec, settings))
         except VoiceError as error:
-            err().print(f"{_SETTING.get(spec.name, spec.name)}: {error}")
+            err().print(f"{spec.name}: {error}")
             specs.append(spec)
     with err().status("starting the engines ..."):
         return list(await asyncio.gather(*(_try(replace(spec, processes=1)) for spec in specs)))
@@ -142,7 +135,7 @@ def _model_table(settings: Settings) -> Table:
 
 def _missing(findings: list[Finding], settings: Settings) -> list[str]:
     lines = [
-        f"To add {finding.spec.name}: {finding.spec.install.replace('voxline ', f'{program()} ', 1)}"
+        f"To add {finding.spec.name}: {as_typed(_install(finding.spec, settings))}"
         for finding in findings
         if finding.found is None and finding.spec.install
     ]
@@ -153,6 +146,15 @@ def _missing(findings: list[Finding], settings: Settings) -> list[str]:
     if free < 2 << 30:
         lines.append(f"Only {free >> 20} MiB of disk are free.")
     return lines
+
+
+def _install(spec: EngineSpec, settings: Settings) -> str:
+    """The command that adds what an engine lacks: a model, where that is all."""
+    if spec.missing() != ("directory",):
+        return spec.install
+    if spec.name == WHISPER:
+        return models.pull_command(recommended(settings, find_machine()))
+    return models.pull_command(spec.name) if spec.name == OMNIVOICE else spec.install
 
 
 def _machine() -> str:

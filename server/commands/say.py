@@ -22,7 +22,7 @@ from server import offline
 from server.commands.terminal import CommandError, check_writable, err, program, progress, run
 from server.engines import choose_engines
 from server.microphone import NoAudio, audio_problem, play
-from server.settings import load_settings
+from server.settings import Settings, load_settings
 
 EXAMPLES = """
 Examples:
@@ -53,6 +53,7 @@ def say(
     ] = "auto",
     language: Annotated[str, typer.Option(help="ISO 639-1 code; used when no voice is named.")] = "auto",
     speed: Annotated[float, typer.Option(help="1 is the voice's own pace.", min=0.25, max=4.0)] = 1.0,
+    data: Annotated[Path | None, typer.Option(help="Directory with the pulled models.")] = None,
 ) -> None:
     """Speak a text: aloud, or into a file with -o."""
     words = sys.stdin.read() if text == "-" else text
@@ -67,7 +68,7 @@ def say(
     if output is not None and not to_stdout:
         check_writable(output)
     rate = _RATES.get(encoding, _RATE)
-    pcm, speaker = run(_speak(words, _wanted(voice, language), speed, rate))
+    pcm, speaker = run(_speak(words, _wanted(voice, language, load_settings(data=data)), speed, rate))
     if not pcm:
         raise CommandError("there is nothing in that text that can be spoken")
     if output is None:
@@ -77,11 +78,11 @@ def say(
             raise CommandError(str(error)) from None
         return
     encoder = Encoder(AudioFormat(encoding, rate), size=len(pcm))
-    data = encoder.encode(pcm) + encoder.finish()
+    sound = encoder.encode(pcm) + encoder.finish()
     if to_stdout:
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.write(sound)
     else:
-        output.write_bytes(data)
+        output.write_bytes(sound)
         err().print(f"{output}: {len(pcm) / 2 / rate:.1f} s, {speaker}")
 
 
@@ -94,9 +95,9 @@ class _Wanted:
     engines: tuple[EngineSpec, ...]
 
 
-def _wanted(code: str, language: str) -> _Wanted:
+def _wanted(code: str, language: str, settings: Settings) -> _Wanted:
     """The engines that need to be started for a voice: the one that has it by its name, and no other."""
-    catalogue, able = Catalogue.load(), offline.only(choose_engines(load_settings()), Task.SYNTHESIZE)
+    catalogue, able = Catalogue.load(), offline.only(choose_engines(settings), Task.SYNTHESIZE)
     named = catalogue.find(code)
     if code == _AUTO:
         with suppress(VoiceError):

@@ -12,7 +12,8 @@ from server import first_pull
 from server.app import App
 from server.commands.terminal import CommandError, err, out, program
 from server.logs import configure_logs
-from server.serving import StartError, first_key, forget_key
+from server.machine import find_machine, recommended
+from server.serving import StartError, check_data, first_key, forget_key
 from server.serving import serve as serve_until_signal
 from server.settings import Settings, load_settings
 
@@ -38,6 +39,10 @@ def serve(
     settings = load_settings(host=host, port=port, data=data)
     configure_logs(settings.log_level, settings.log_format)
     waiting = err().status("starting the engines ...")
+    try:
+        check_data(settings)
+    except StartError as error:
+        raise CommandError(str(error)) from None
     key = first_key(settings)
     shown = False
 
@@ -88,7 +93,8 @@ def describe_engines(engines: list[Capabilities], settings: Settings) -> list[st
             model = f" {one.model}" if one.model and one.model != one.engine else ""
             lines.append(f"recognition   {one.engine}{model} ({one.note or languages})")
             if count < 3 and one.engine == "pocketsphinx":
-                lines.append(f"              for 100 languages, and far better: {program()} models pull small{where}")
+                best = recommended(settings, find_machine())
+                lines.append(f"              for 99 languages, and far better: {program()} models pull {best}{where}")
         elif one.task is Task.SYNTHESIZE:
             lines.append(f"speech        {one.engine} ({len(one.voices)} voices{f'; {one.note}' if one.note else ''})")
     return lines

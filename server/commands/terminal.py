@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import shlex
 import shutil
 import signal
 import sys
@@ -16,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 T = TypeVar("T")
 
 _PLAIN_WIDTH = 120
+_COMMANDS = re.compile(r"\bvoxline ((?:models pull [\w.-]+)|keys create|users list)")
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 
 
@@ -94,6 +97,23 @@ def program() -> str:
         return str(called.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(called.resolve())
+
+
+def as_typed(hint: str) -> str:
+    """A hint whose commands can be pasted: this program as it is called here, on the data directory it was given."""
+    data = _data_given()
+    where = f" --data {shlex.quote(data)}" if data else ""
+    return _COMMANDS.sub(lambda found: f"{program()} {found[1]}{where}", hint)
+
+
+def _data_given() -> str:
+    """What --data was on this command line; settings from elsewhere hold for the next command, too."""
+    for place, word in enumerate(sys.argv):
+        if word == "--data":
+            return "".join(sys.argv[place + 1 : place + 2])
+        if word.startswith("--data="):
+            return word.removeprefix("--data=")
+    return ""
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

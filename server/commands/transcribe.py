@@ -62,11 +62,13 @@ def transcribe(
     places = _places(files, form, output)
     for place in places:
         check_writable(place)
-    run(_transcribe(files, places, form, language, load_settings(data=data)))
+    # Here and not in the work, where Ctrl-C could not end it. Most formats need to be seekable, so to its end.
+    said = sys.stdin.buffer.read() if _STANDARD_INPUT in files else b""
+    run(_transcribe(files, said, places, form, language, load_settings(data=data)))
 
 
 async def _transcribe(
-    files: list[Path], places: list[Path], form: SubtitleFormat, language: str, settings: Settings
+    files: list[Path], said: bytes, places: list[Path], form: SubtitleFormat, language: str, settings: Settings
 ) -> None:
     specs = offline.only(choose_engines(settings), Task.RECOGNIZE, Task.DETECT)
     fleet = Fleet(specs, now=time.monotonic)
@@ -76,7 +78,7 @@ async def _transcribe(
             await fleet.start()
         for number, file in enumerate(files):
             with progress() as bar:  # gone before anything else is written to the same terminal
-                text = render(await _one(fleet, file, form, language, bar), form)
+                text = render(await _one(fleet, file, said, form, language, bar), form)
             if places:
                 places[number].write_text(text, encoding="utf-8")
                 err().print(str(places[number]))
@@ -88,7 +90,9 @@ async def _transcribe(
         await fleet.aclose()
 
 
-async def _one(fleet: Fleet, file: Path, form: SubtitleFormat, language: str, bar: Progress) -> Transcript:
+async def _one(
+    fleet: Fleet, file: Path, said: bytes, form: SubtitleFormat, language: str, bar: Progress
+) -> Transcript:
     segments: list[Segment] = []
     languages: list[str] = []
 
@@ -104,7 +108,7 @@ async def _one(fleet: Fleet, file: Path, form: SubtitleFormat, language: str, ba
         word_timestamps=words and scheduler.capabilities.word_timestamps,
     )
     task = bar.add_task(file.name, total=None)
-    sound = _Sound(file, bar, task)
+    sound = _Sound(file, said, bar, task)
     try:
         await offline.transcribe(fleet, sound.pieces(), config, heard)
     except VoiceError as error:
@@ -116,14 +120,15 @@ async def _one(fleet: Fleet, file: Path, form: SubtitleFormat, language: str, ba
 class _Sound:
     """A recording being decoded in a thread, a piece ahead, so that the engines do not wait for it."""
 
-    def __init__(self, file: Path, bar: Progress, task: TaskID) -> None:
+    def __init__(self, file: Path, said: bytes, bar: Progress, task: TaskID) -> None:
         self.seconds = 0.0
         self._file = file
+        self._said = said  # on standard input
         self._bar = bar
         self._task = task
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        decoder = await asyncio.to_thread(_decoder, self._file)
+        decoder = await asyncio.to_thread(_decoder, self._file, self._said)
         while piece := await asyncio.to_thread(_next, decoder):
             self.seconds += len(piece) / _BYTES_A_SECOND
             self._bar.update(self._task, description=f"{self._file.name} {self.seconds:.0f} s")
@@ -134,11 +139,10 @@ def _next(decoder: Iterator[bytes]) -> bytes:
     return next(decoder, b"")
 
 
-def _decoder(file: Path) -> Iterator[bytes]:
-    """A file may be of any length; standard input is read to its end first, since most formats need to be seekable."""
+def _decoder(file: Path, said: bytes) -> Iterator[bytes]:
     if file != _STANDARD_INPUT:
         return decode_file(file)
-    return decode_media(BytesIO(sys.stdin.buffer.read()), DecodeLimits(seconds=math.inf, size=sys.maxsize))
+    return decode_media(BytesIO(said), DecodeLimits(seconds=math.inf, size=sys.maxsize))
 
 
 def _name(file: Path) -> str:
@@ -151,6 +155,9 @@ def _places(files: list[Path], form: SubtitleFormat, output: Path | None) -> lis
         return []
     if len(files) == 1 and not output.is_dir() and output.suffix.lower() in _ENDINGS:
         return [output]
+    if output.exists() and not output.is_dir():
+        hint = "several recordings need a directory, and one a file that ends in " + ", ".join(_ENDINGS)
+        raise CommandError(f"{output} is a file", hint)
     output.mkdir(parents=True, exist_ok=True)
     stems = ["transcript" if file == _STANDARD_INPUT else file.stem for file in files]
     names = [stem if stems.count(stem) == 1 else file.name for stem, file in zip(stems, files, strict=True)]

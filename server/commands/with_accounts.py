@@ -11,7 +11,7 @@ import typer
 from accounts.users import User
 from protocol.errors import Code, VoiceError
 from server.accounts import Accounts, opened
-from server.commands.terminal import CommandError, program, run
+from server.commands.terminal import CommandError, run
 from server.settings import load_settings
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ def with_accounts(data: Path | None, work: Callable[[Accounts], Awaitable[T]], *
     """Work on the accounts of a server; only ``new`` may make a store, so that a mistyped name shows."""
     settings = load_settings(data=data)
     if not new and not settings.store_exists:
-        hint = f"name the server's data directory with --data, or make a first key: {program()} keys create"
+        hint = "name the server's data directory with --data, or make a first key: voxline keys create"
         raise CommandError(f"there is no server's data in {settings.data}", hint)
 
     async def inside() -> T:
@@ -43,7 +43,7 @@ async def find_user(accounts: Accounts, who: str) -> User:
     except VoiceError as error:
         if error.code is not Code.NOT_FOUND:
             raise
-        raise CommandError(f"there is no account {who}", f"{program()} users list shows all of them") from None
+        raise CommandError(f"there is no account {who}", "voxline users list shows all of them") from None
 
 
 def new_password() -> str:

@@ -209,3 +209,15 @@ async def test_a_connection_that_breaks_in_the_middle_is_a_typed_error(store: St
             raise ConnectionResetError
     assert caught.value.code is Code.BUSY
     assert await _count(store) == 0
+
+
+async def test_a_database_that_may_not_be_written_is_told_so(tmp_path: Path) -> None:
+    """It belongs to another user, perhaps: not a bug of the server's."""
+    place = tmp_path / "voxline.db"
+    await (await open_store(f"sqlite+aiosqlite:///{place}")).aclose()
+    store = Store(create_async_engine(f"sqlite+aiosqlite:///file:{place}?mode=ro&uri=true"))
+    with pytest.raises(VoiceError, match="may not write") as refused:
+        async with store.write() as connection:
+            await connection.execute(text("DELETE FROM api_key"))
+    assert refused.value.code is Code.STORAGE_FULL
+    await store.aclose()

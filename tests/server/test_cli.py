@@ -1,12 +1,20 @@
 """The command line: what it prints, where, and with which exit status."""
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 import wave
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
 
 import psutil
 import pytest
@@ -15,6 +23,9 @@ from typer.testing import CliRunner
 import server.cli
 from loadtest.recordings import CHECKPOINT
 from server.cli import command_line
+from server.machine import find_machine, recommended
+from server.serving import StartError, check_data
+from server.settings import Settings
 from tests.server.conftest import MUTE, SHOWN_ONCE, environment, started
 from tests.server.shell import Voxline, voxline
 
@@ -27,7 +38,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from server.cli import main
 main()
 """
+_TOLD_WHEN_IT_IMPORTS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from server import cli
+load = cli.import_module
+cli.import_module = lambda name: print("here", flush=True) or load(name)
+cli.main()
+"""
 _ROOT = Path(__file__).resolve().parents[2]
+_NOBODY = 65534
 
 
 def process(*arguments: str, data: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -95,6 +115,9 @@ MISTAKES = {
     "a server that is not there": (("listen", "sound.wav", "--server", "http://127.0.0.1:9"), 1, "voxline serve"),
     "a model that does not exist": (("models", "pull", "gpt"), 1, "large-v3"),
     "a model that is not here": (("models", "verify", "small"), 1, "voxline models pull small"),
+    "what is said of it for another place": (("models", "verify", "small", "--data", "TMP"), 1, "small --data /"),
+    "a model of another kind": (("models", "pull", "whisper"), 1, "no model of that name"),
+    "two recordings in one file": (("transcribe", "sound.wav", "sound.wav", "-o", "README.md"), 1, "a directory"),
     "a directory for a recording": (("transcribe", "."), 1, "is a directory"),
     "a place that does not exist": (("transcribe", "sound.wav", "-o", "no/where/x.txt"), 1, "no/where"),
     "two transcripts in one place": (("transcribe", "sound.wav", "sound.wav", "-o", "TMP"), 1, "sound.wav.txt"),
@@ -130,6 +153,68 @@ def test_a_wrong_setting_is_named(voxline: Voxline, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("VOXLINE_PORT", "many")
     failed = voxline("serve")
     assert failed.status == 1 and "VOXLINE_PORT" in failed.err
+
+
+@pytest.mark.parametrize("name", ["whisper", "transformers", "demucs", "language"])
+def test_a_model_nobody_has_is_named_with_its_setting(
+    name: str, voxline: Voxline, monkeypatch: pytest.MonkeyPatch, sound: Path
+) -> None:
+    monkeypatch.setenv(f"VOXLINE_{name.upper()}_MODEL", "nosuch")
+    done = voxline("transcribe", str(sound))
+    assert done.status == 1 and f"VOXLINE_{name.upper()}_MODEL=nosuch" in done.err
+    assert ("htdemucs" in done.err) == (name == "demucs"), "only models of the kind are offered"
+
+
+def test_data_of_another_user_is_named_before_anything_starts() -> None:
+    """A command that root ran once, and now the service: it started, and failed at the first job."""
+    with TemporaryDirectory() as place:
+        database = Path(place, "voxline.db")
+        database.touch()
+        os.chmod(place, 0o755)
+        check_data(Settings(data=Path(place)))
+        database.chmod(0o444)
+        with somebody_else(), pytest.raises(StartError, match=r"voxline\.db: permission denied|write .*: permission"):
+            check_data(Settings(data=Path(place)))
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Root may write everywhere."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_ctrl_c_ends_a_command_that_starts_or_waits_for_its_input(reading: bool) -> None:
+    """It printed a traceback while modules were being imported, and did nothing while standard input stayed open."""
+    command = [sys.executable, "-c", _TOLD_WHEN_IT_IMPORTS, "transcribe", "-"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=_ROOT, env=environment(**MUTE), **pipes) as working:  # type: ignore[call-overload]
+        try:
+            assert working.stdout.readline() == b"here\n"
+            if reading:
+                working.stdin.write(bytes(1 << 20))  # more than a pipe holds: somebody takes it
+                working.stdin.flush()
+                while unread(working.stdin) or psutil.Process(working.pid).status() != psutil.STATUS_SLEEPING:
+                    time.sleep(0.01)
+            working.send_signal(signal.SIGINT)
+            assert working.wait(60) == 130
+            assert b"Traceback" not in working.stderr.read()
+        finally:
+            working.kill()
+
+
+def unread(pipe: IO[bytes]) -> int:
+    """Bytes in a pipe that nobody has taken."""
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def test_a_data_directory_that_cannot_be_used_is_named(voxline: Voxline, tmp_path: Path) -> None:
@@ -229,11 +314,15 @@ def test_a_signal_ends_listen_and_the_server_it_started(tmp_path: Path, number: 
 
 
 def test_doctor_tells_what_works_and_what_would_add_the_rest(tmp_path: Path) -> None:
-    told = process("doctor", data=tmp_path)
+    told = process("doctor", "--data", str(tmp_path))
     assert told.returncode == 0, told.stderr
     lines = {line.split()[0]: line for line in told.stdout.splitlines() if line.strip()}
     assert "works" in lines["pocketsphinx"] and "works" in lines["espeak-ng"] and "works" in lines["silero-vad"]
-    assert "needs a model" in lines["faster-whisper"] and "models pull small" in told.stdout
+    here = f"--data {tmp_path}"
+    live = f"models pull {recommended(Settings(), find_machine())} {here}"
+    assert "needs a model" in lines["faster-whisper"]
+    assert told.stdout.count(live) == 2, "as advice for this machine, and as what is missing"
+    assert f"models pull omnivoice {here}" in told.stdout, "its package is here, and only its model is not"
     assert "works" in lines["plain-texts"] and "needs a model" in lines["language-model"]
     assert "models pull qwen2.5-1.5b-instruct" in told.stdout and "models pull madlad400-3b-mt" in told.stdout
 
