@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from accounts.ledger import Balance, Ledger
-from accounts.metering import AHEAD, LiveMeter, LiveTab, _affordable
+from accounts.live_tab import AHEAD, LiveTab, affordable
+from accounts.metering import LiveMeter
 from accounts.schema import hold, live_session
 from accounts.store import Store, open_store
 from accounts.tabs import FreeTab, Tab, Tabs
@@ -625,12 +626,12 @@ async def test_the_audit_sees_sessions_and_holds_that_disagree(server: Server) -
     st.decimals(0, 3, places=4), st.integers(1, 60), st.sampled_from(Rounding), st.integers(0, 500),
     st.integers(0, 2_000_000), st.integers(0, 100), st.integers(0, 100),
 )  # fmt: skip
-def test_what_is_affordable(
+def test_what_isaffordable(
     credits: Decimal, per: int, rounding: Rounding, booked: int, available: int, least: int, more: int
 ) -> None:
     price = Price(credits=credits, per=per, unit=Unit.SECONDS, rounding=rounding)
     charged, least = price.of(booked), booked + least
-    allowed = _affordable(price, charged, available, least=least, most=least + more)
+    allowed = affordable(price, charged, available, least=least, most=least + more)
     if not credits:
         assert price.of(allowed) == 0
     else:
