@@ -16,6 +16,7 @@ from typing import cast
 
 import uvicorn
 from uvicorn._types import ASGI3Application
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from server.protocols.connections import Connections, GuardLimits
 from server.protocols.http import GuardedHttp
@@ -54,7 +55,8 @@ class GuardedServer(uvicorn.Server):
                 header_timeout=settings.header_timeout,
                 body_timeout=settings.body_timeout,
                 connections_per_address=settings.connections_per_address,
-                trusted=frozenset(settings.trusted_proxies),
+                # The very list by which uvicorn believes them: networks, too.
+                trusted=_TrustedHosts(list(settings.trusted_proxies)).__contains__,
                 ping_interval_idle=_longest_silence(settings),
             )
         )

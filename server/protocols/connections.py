@@ -1,6 +1,7 @@
 """How many connections each address holds, and the limits every connection is held to."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from uvicorn.server import ServerState
@@ -23,7 +24,7 @@ class GuardLimits:
     body_timeout: float = 30.0
     body_rate: float = 65536.0  # bytes a second that a body earns beyond its timeout
     connections_per_address: int = 64
-    trusted: frozenset[str] = frozenset()  # proxies: many clients come through one address
+    trusted: Callable[[str], bool] = lambda _: False  # proxies: many clients come through one address
     ping_interval_idle: float = math.inf  # at most; sooner while silent clients are few
 
 
@@ -41,7 +42,7 @@ class Connections(ServerState):
         """Count a connection in; False, and not counted, when the address already has all it may."""
         group, cap = network(host), self.limits.connections_per_address
         held = self._held.get(group, 0)
-        if cap and held >= cap and host not in self.limits.trusted:
+        if cap and held >= cap and not self.limits.trusted(host):
             self.refused += 1
             return False
         self._held[group] = held + 1

@@ -5,7 +5,7 @@ import sys
 from enum import Enum, auto
 from typing import cast
 
-from httptools import HttpParserUpgrade
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -15,6 +15,9 @@ from server.protocols.connections import Connections
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
+
+
+_OFFERS = (b"upgrade", b"http2-settings")  # headers, and names in ``Connection``, that offer another protocol
 
 
 class _Phase(Enum):
@@ -40,6 +43,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._guard = cast(Connections, server_state)
         self._counted = ""
         self._received = b""  # while it is being parsed
+        self._again = b""  # what is to be parsed next, in its place
         self._phase = _Phase.NOTHING
         self._deadline: asyncio.TimerHandle | None = None
         self._phase_began = 0.0
@@ -62,18 +66,20 @@ class GuardedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._received = data
-        try:
-            self._take(data)
-        finally:
-            self._received = b""
+        while data:
+            self._received, self._again = data, b""
+            try:
+                self._take(data)
+            finally:
+                self._received = b""
+            data = self._again
 
     def _take(self, data: bytes) -> None:
         # The keep-alive timer ends with the first byte, even one that begins no request (an empty line).
         if self._phase is _Phase.NOTHING and (self.cycle is None or self.cycle.response_complete):
             self._expect(_Phase.HEADERS)
         super().data_received(data)
-        if self._phase is _Phase.HEADERS:
+        if self._phase is _Phase.HEADERS and not self._again:
             self._phase_bytes += len(data)
             if self._phase_bytes > self._guard.limits.header_bytes and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
@@ -84,7 +90,36 @@ class GuardedHttp(HttpToolsProtocol):
         if self._phase is not _Phase.HEADERS:
             self._expect(_Phase.HEADERS)
 
+    @property
+    def _offers_another(self) -> bool:
+        """A protocol that is not ours, as Java's own client offers HTTP/2 with every request."""
+        offered = self.parser.should_upgrade() and not self._should_upgrade()
+        return offered and self.parser.get_method() != b"CONNECT"
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Serve the request as if nothing else were offered (RFC 9110, section 7.8).
+
+        To httptools all behind such a head is of the other protocol. So the head is parsed once more, without the
+        offer, and then what follows it. (uvicorn answers the head alone, and takes the body for another request.)
+        """
+        upgrade = sys.exc_info()[1]
+        if not self._offers_another or not isinstance(upgrade, HttpParserUpgrade):
+            super()._unsupported_upgrade_warning()
+            return
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(word for word in value.split(b",") if word.strip().lower() not in _OFFERS)
+            if name not in _OFFERS and (value or name != b"connection"):
+                head += [name, b": ", value, b"\r\n"]
+        self._again = b"".join([*head, b"\r\n", self._received[upgrade.args[0] :]])
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+
     def on_headers_complete(self) -> None:
+        if self._offers_another:
+            return  # its head comes once more
         self._expect(_Phase.BODY)
         super().on_headers_complete()
 
@@ -93,6 +128,8 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offers_another:
+            return
         self._expect(_Phase.NOTHING)
         super().on_message_complete()
 

@@ -14,6 +14,7 @@ from protocol.allowance import Allowance
 from server.protocols.connections import Connections
 from server.protocols.farewell import FarewellWebSocket
 
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _PIECE = 4096  # bytes parsed at a time, so that a read full of tiny frames does not become a queue full of events
 _CONTROL = 100.0  # pings and pongs, at once and a second; who sends more is cut off: no session sees them
 _TOGETHER_S = 0.2  # between two moments at which silent clients are pinged
@@ -67,8 +68,14 @@ class GuardedWebSocket(FarewellWebSocket):
         else:
             self._unparsed += data
             self._parse()
-        if not self.handshake_initiated:  # a request that httptools takes and websockets refuses has no task to end it
-            self.transport.abort()
+        if not self.handshake_initiated:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """End on a request that httptools takes and websockets does not, by its own words: too long, or no GET."""
+        if not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+        self.transport.close()
 
     @property
     def _unanswered(self) -> bool:

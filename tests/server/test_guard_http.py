@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.server.serving import Message, Receive, Send, lifespan, serving, until, wire
+from tests.server.serving import Message, Receive, Send, Wire, lifespan, serving, until, wire
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -96,8 +96,10 @@ async def test_one_address_gets_so_many_connections_and_its_place_back_when_one_
         assert b" 200 " in await again.answer()
 
 
-async def test_a_trusted_proxy_may_have_more() -> None:
-    async with serving(echo, connections_per_address=1, trusted_proxies="127.0.0.1") as served, AsyncExitStack() as s:
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.0/8", "*"])
+async def test_a_trusted_proxy_may_have_more(trusted: str) -> None:
+    """Named by its address or its network, as those whose word on a client's address is taken."""
+    async with serving(echo, connections_per_address=1, trusted_proxies=trusted) as served, AsyncExitStack() as s:
         for _ in range(4):
             client = await s.enter_async_context(wire(served.port))
             await client.send(GET)
@@ -168,6 +170,37 @@ async def test_keep_alive_and_pipelined_requests_work_as_ever() -> None:
         await asyncio.sleep(0.5)  # idle between requests is the keep-alive timer's business, not the header deadline's
         await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc")
         assert b" 200 " in await client.answer()
+
+
+OFFER = b"connection: keep-alive, Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAA\r\n"
+OFFERING = b"POST / HTTP/1.1\r\nhost: x\r\n" + OFFER
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7, 300])
+async def test_a_request_that_offers_http_2_is_served_whole(pieces: int) -> None:
+    """Java's client offers it with every request, and each was answered as if it had no body."""
+    request = OFFERING + b"content-length: 100\r\n\r\n" + bytes(100)
+    chunked = OFFERING + b"transfer-encoding: chunked\r\n\r\n64\r\n" + bytes(100) + b"\r\n0\r\n\r\n"
+    async with serving(echo) as served, wire(served.port) as client:
+        sent = request + chunked + request + GET
+        step = -(-len(sent) // pieces)
+        for at in range(0, len(sent), step):
+            await client.send(sent[at : at + step])
+            await asyncio.sleep(0)
+        assert [await counted(client) for _ in range(4)] == [100, 100, 100, 0]
+
+
+async def test_a_thousand_such_requests_in_one_go_are_answered_one_by_one() -> None:
+    async with serving(echo) as served, wire(served.port) as client:
+        await client.send((OFFERING + b"content-length: 3\r\n\r\nabc") * 1000)
+        assert [await counted(client) for _ in range(1000)] == [3] * 1000
+
+
+async def counted(client: Wire) -> int:
+    """What ``echo`` counted."""
+    answer = await client.answer()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    return int(await client.reader.readexactly(int(answer.partition(b"content-length: ")[2].split()[0])))
 
 
 async def test_rubbish_gets_a_400_and_an_end() -> None:

@@ -310,9 +310,19 @@ async def test_a_ping_in_the_segment_of_the_upgrade_does_not_stop_the_reading() 
 
 
 @pytest.mark.parametrize("extra", [b"long: " + b"x" * 9000, b"\r\n".join(b"h%d: x" % n for n in range(200))])
-async def test_a_handshake_with_too_much_in_it_does_not_stay_open(extra: bytes) -> None:
+async def test_a_handshake_with_too_much_in_it_is_told_so_and_does_not_stay_open(extra: bytes) -> None:
+    """A browser with many cookies saw its connection cut, and nobody could tell why."""
     async with serving(Recorder()) as served, wire(served.port) as client:
         await client.send(UPGRADE[:-2] + extra + b"\r\n\r\n")
+        assert (await client.answer()).startswith(b"HTTP/1.1 431 ")
+        assert await client.gone(within=3) < 2
+        await until(lambda: served.connections.held("127.0.0.1") == 0)
+
+
+async def test_a_handshake_that_is_no_get_is_told_so() -> None:
+    async with serving(Recorder()) as served, wire(served.port) as client:
+        await client.send(UPGRADE.replace(b"GET ", b"POST "))
+        assert (await client.answer()).startswith(b"HTTP/1.1 405 ")
         assert await client.gone(within=3) < 2
         await until(lambda: served.connections.held("127.0.0.1") == 0)
 
