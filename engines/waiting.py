@@ -42,6 +42,11 @@ class Request:
         return len(self.decode.pcm) / BYTES_A_SECOND
 
     @property
+    def line(self) -> object:
+        """What stands in line: its session, or it alone."""
+        return self.session or self.key
+
+    @property
     def cost(self) -> float:
         """What it takes of the engine, in seconds of sound."""
         return self.seconds + _FIXED_S
@@ -50,6 +55,34 @@ class Request:
         """There will be no answer; harmless when nobody waits any more."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+
+class _Turns:
+    """The clock of a fair queue: what each session would have got by now, had all with work been served at once."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._done_at: dict[object, float] = {}  # all that a session asked for, of those it is not done for by now
+
+    def take(self, session: object, cost: float) -> float:
+        """When a request would be done, behind the others of its session."""
+        done_at = self._done_at[session] = max(self._now, self._done_at.get(session, 0.0)) + cost
+        return done_at
+
+    def give_back(self, session: object, cost: float) -> None:
+        """A request will not be made after all."""
+        if session in self._done_at:
+            self._done_at[session] -= cost
+
+    def work(self, amount: float) -> None:
+        """So much was done, of whatever session: each has its share of it, until it is done."""
+        while amount > 0 and self._done_at:
+            sessions, nearest = len(self._done_at), min(self._done_at.values())
+            step = min(amount, max(0.0, nearest - self._now) * sessions)
+            self._now, amount = self._now + step / sessions, amount - step
+            if step == 0 or self._now >= nearest:
+                self._now = max(self._now, nearest)
+                self._done_at = {one: at for one, at in self._done_at.items() if at > self._now}
 
 
 class Waiting:
@@ -61,8 +94,7 @@ class Waiting:
         self._queues: dict[Priority, dict[object, Request]] = {priority: {} for priority in Priority}
         self._again: list[Request] = []  # to be tried once more, each alone; they were counted when they came
         self._bytes = 0
-        # For each priority, the work that every session that waits would have got by now, had all been served at once.
-        self._served = dict.fromkeys(Priority, 0.0)
+        self._turns = {priority: _Turns() for priority in Priority}
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values())) + len(self._again)
@@ -80,16 +112,11 @@ class Waiting:
         if (older is None and len(self) >= self._most) or self._bytes + size > self._most_bytes:
             raise VoiceError(Code.BUSY, "too much is waiting to be recognised", retry_after=retry_after_s)
         if request.priority is not Priority.PARTIAL:
-            request.done_at = self._after(queue, request) + request.cost
+            request.done_at = self._turns[request.priority].take(request.line, request.cost)
         queue[request.key] = request  # in the older one's place, so that a chatty session is not served more often
         self._bytes += size
         if older is not None:
             older.fail(Superseded())
-
-    def _after(self, queue: dict[object, Request], request: Request) -> float:
-        """When the turn of its session begins: now, or after what else of it waits."""
-        own = (one.done_at for one in queue.values() if one.session == request.session) if request.session else ()
-        return max(own, default=self._served[request.priority])
 
     def add_again(self, request: Request) -> None:
         """It failed through no known fault of its own: next, and alone."""
@@ -97,12 +124,18 @@ class Waiting:
 
     def remove(self, request: Request) -> None:
         """Nobody wants it any more; harmless when it has been taken."""
-        queue = self._queues[request.priority]
-        if queue.get(request.key) is request:
-            del queue[request.key]
-            self._bytes -= len(request.decode.pcm)
+        if self._queues[request.priority].get(request.key) is request:
+            self._turns[request.priority].give_back(request.line, request.cost)
+            self._drop(request)
         elif request in self._again:
             self._again.remove(request)
+
+    def _drop(self, request: Request) -> None:
+        queue = self._queues[request.priority]
+        del queue[request.key]
+        self._bytes -= len(request.decode.pcm)
+        if not queue:
+            self._turns[request.priority] = _Turns()  # nobody is behind anybody
 
     def first(self, priority: Priority) -> Request | None:
         """The one that has waited longest."""
@@ -134,8 +167,7 @@ class Waiting:
             if batch and not fits(priority, seconds, len(batch) + 1):
                 break
             batch.append(request)
-        sessions = len({one.session or one for one in queue.values()})
+        self._turns[priority].work(sum(request.cost for request in batch))
         for request in batch:
-            self._served[priority] += request.cost / sessions
-            self.remove(request)
+            self._drop(request)
         return batch

@@ -110,7 +110,7 @@ class Playback:
 
     def due(self, now: float) -> float | None:
         """When ``take`` has something; None when that takes more sound."""
-        if self._places and self._places[0].at <= self._track.sent + _SOON:
+        if not self._track.trailing and self._places and self._places[0].at <= self._track.sent + _SOON:
             return now
         if not self._track.ready:
             return None

@@ -65,7 +65,8 @@ def check_data(settings: Settings) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"cannot use {settings.data} as data directory: {error.strerror}") from None
-    for place in (settings.data, *settings.data.glob("voxline.db*"), settings.data / "files"):
+    names = () if settings.database else ("voxline.db", "voxline.db-wal", "voxline.db-shm")
+    for place in (settings.data, settings.data / "files", *(settings.data / name for name in names)):
         if place.exists() and not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise StartError(f"cannot write {place}: permission denied; run the server as its owner, or change that")
 

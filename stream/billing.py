@@ -161,6 +161,8 @@ class Bill:
         except BaseException:
             line.reserved -= more
             self._reserved -= more
+            line.reserved_units = min(line.reserved_units, math.floor(line.reserved))
+            line.tab.release(line.reserved)  # another session may have released meanwhile, and told it of ours, too
             raise
         line.reserved_units = max(line.reserved_units, units)
 

@@ -54,7 +54,10 @@ class Listening(Service[Hearing]):
             await self.refuse(socket, error)
             return
         bill = Bill(self._lines, caller, Route.LIVE_LISTEN, most=caller.sessions)
-        await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, bill, seat, self._new_id()))
+        try:
+            await self._run(socket, slot, lambda: Hearing(self._shared, socket, slot, bill, seat, self._new_id()))
+        finally:
+            seat.leave()  # also where the client has gone before there was a session
 
     def _enter(self, caller: Caller, address: str) -> tuple[Slot, Seat]:
         """A slot, and a recogniser that can carry one session more."""

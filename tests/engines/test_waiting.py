@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 
 import pytest
 
@@ -86,6 +87,42 @@ async def test_who_asks_for_much_waits_for_himself_and_hardly_for_whom_others_wa
         assert word in taken, turn
     assert [one for one in long["a"] if one not in waiting] == long["a"][:5]  # each in its own order, and by turns
     assert len(list(waiting)) == 1
+
+
+@pytest.mark.parametrize("senders", [3, 5, 30])
+async def test_a_word_now_and_then_waits_for_little_however_long_others_send(senders: int) -> None:
+    """The clock ran ahead with every word that was served, and a word waited for a recording of each."""
+    waiting, chance = Waiting(1000, 1 << 40), random.Random(1)
+    long, short = bytes(28 * 32_000), bytes(32_000)
+    for number in range(8 * senders):
+        waiting.add(request(pcm=long, session=f"s{number % senders}"), 5)
+    word, before, waits = None, 0.0, []
+    for _ in range(1500):
+        if word is None and chance.random() < 0.1:
+            word, before = request(pcm=short, session="word"), 0.0
+            waiting.add(word, 5)
+        (taken,) = waiting.take(1, any_length, True)
+        if taken is word:
+            waits.append(before)
+            word = None
+        else:
+            before += taken.seconds
+            waiting.add(request(pcm=long, session=taken.session), 5)
+    waits.sort()
+    assert len(waits) > 50
+    assert waits[len(waits) // 2] == 0.0 and waits[int(0.95 * len(waits))] <= 28.0
+
+
+async def test_what_is_given_up_counts_for_nothing() -> None:
+    waiting = Waiting(100, 1 << 30)
+    for _ in range(20):
+        given_up = request(pcm=20 * SECOND, session="a")
+        waiting.add(request(pcm=2 * SECOND, session="other"), 5)
+        waiting.add(given_up, 5)
+        waiting.remove(given_up)
+    first = request(session="a")
+    waiting.add(first, 5)
+    assert waiting.take(1, any_length, True) == [first]
 
 
 async def test_nobody_waits_for_ever_for_those_who_ask_for_less() -> None:

@@ -171,7 +171,9 @@ def test_data_of_another_user_is_named_before_anything_starts() -> None:
         database = Path(place, "voxline.db")
         database.touch()
         os.chmod(place, 0o755)
-        check_data(Settings(data=Path(place)))
+        Path(place, "voxline.db.bak").touch(0o444)  # somebody's own, and nobody's concern
+        if os.geteuid():
+            check_data(Settings(data=Path(place)))
         database.chmod(0o444)
         with somebody_else(), pytest.raises(StartError, match=r"voxline\.db: permission denied|write .*: permission"):
             check_data(Settings(data=Path(place)))
