@@ -75,6 +75,8 @@ class App:
         self._claims = claims(settings.bound_hosts)
         self._running: Running | None = None
         self._draining = False
+        self._answering = 0  # HTTP requests
+        self._answered = asyncio.Event()
 
     @property
     def parts(self) -> Parts:
@@ -99,11 +101,18 @@ class App:
             tasks.create_task(running.listening.drain(soft, hard))
             tasks.create_task(running.speaking.drain(soft, hard))
             tasks.create_task(self._drain_jobs(running, soft))
+            tasks.create_task(self._drain_requests())
 
     async def _drain_jobs(self, running: Running, soft_s: float) -> None:
         """Jobs that end in time are answered; who waits for another is told where it is, and the job goes on later."""
         await running.shop.drain(soft_s)
         running.service.close()
+
+    async def _drain_requests(self) -> None:
+        """Replies that are being made are sent to their end; whoever ends the drain ends those that take too long."""
+        while self._answering:
+            self._answered.clear()
+            await self._answered.wait()
 
     async def authenticate(self, secret: str) -> Caller | None:
         """Whose key, App token or single-use token this is; the last is spent by asking."""
@@ -222,6 +231,7 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An HTTP request, logged without its query, and never answered with a traceback (P6)."""
+        self._answering += 1
         began, status, path = time.monotonic(), 0, scope["path"]  # before it is moved to its dialect's routes
 
         async def sent(message: Message) -> None:
@@ -238,6 +248,8 @@ class App:
             if not status:
                 await error_response(scope["path"], INTERNAL)(scope, receive, sent)
         finally:
+            self._answering -= 1
+            self._answered.set()
             took = round((time.monotonic() - began) * 1000, 1)
             facts = {"method": scope["method"], "path": path, "status": status, "ms": took}
             log.log(logging.DEBUG if path in PROBE_PATHS else logging.INFO, "request", extra=facts)

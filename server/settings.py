@@ -49,7 +49,9 @@ class Settings(BaseSettings):
         default=Path("var"), description="Directory of the database, the pulled models and `voxline.toml`."
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Addresses whose `X-Forwarded-For` is believed (comma separated); none by default."
+        default=(),
+        description="Addresses or networks whose `X-Forwarded-For` is believed (comma separated), or `*`; "
+        "none by default.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Web origins that may call the HTTP routes from a browser (comma separated), or `*`."
@@ -196,14 +198,16 @@ class Settings(BaseSettings):
         default=100, ge=0, description="Size of a file from an address without a key, MiB; 0 = no limit."
     )
     anonymous_per_day: int = Field(
-        default=3, ge=0, description="Sessions, and jobs, a day of an address without a key; 0 = no limit."
+        default=3, ge=0, description="Sessions of each kind, and jobs, a day of an address without a key; 0 = no limit."
     )
     anonymous_at_once: int = Field(
-        default=1, ge=0, description="Sessions, and jobs, at once of an address without a key; 0 = no limit."
+        default=1, ge=0, description="Sessions of each kind, and jobs, at once of such an address; 0 = no limit."
     )
-    sessions: int = Field(default=200, ge=1, description="Live sessions of this server.")
-    sessions_per_key: int = Field(default=20, ge=0, description="Live sessions of one key; 0 = no limit.")
-    sessions_per_address: int = Field(default=16, ge=0, description="Live sessions of one address; 0 = no limit.")
+    sessions: int = Field(default=200, ge=1, description="Live sessions of each kind (speech in, speech out).")
+    sessions_per_key: int = Field(default=20, ge=0, description="Live sessions of one key, of each kind; 0 = no limit.")
+    sessions_per_address: int = Field(
+        default=16, ge=0, description="Live sessions of one address, of each kind; 0 = no limit."
+    )
     calls_per_key: int = Field(default=8, ge=0, description="`POST /v1/tts` calls of one key at once; 0 = no limit.")
     connections_per_address: int = Field(default=64, ge=0, description="TCP connections of one address; 0 = no limit.")
     token_seconds: int = Field(

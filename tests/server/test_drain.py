@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -104,3 +105,28 @@ async def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
                     await stream.recv()
             status = await asyncio.to_thread(server.process.wait, 30)
         assert status in (0, 1) and time.monotonic() - began < 10
+
+
+async def test_a_reply_that_is_being_sent_is_sent_to_its_end(tmp_path: Path) -> None:
+    """A call whose client has a slow line was cut off after the seconds that are meant for what does not end."""
+    body = json.dumps({
+        "text": "One two three four five six seven eight nine ten. " * 5, "mode": "sync", "speed": 0.25,
+        "voiceCode": "en-us-female-1", "outputFormat": "wav", "sampleRate": 48000,
+    }).encode()  # fmt: skip
+    with started(tmp_path, drain_hard="0.2") as server, socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, ("127.0.0.1", int(server.base.rsplit(":", 1)[1])))
+        reader, writer = await asyncio.open_connection(sock=line, limit=16384)
+        head = f"POST /v1/tts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\napp-id: x\r\n"
+        writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+        server.process.send_signal(signal.SIGTERM)
+        last = b""
+        while piece := await reader.read(65536):
+            last = last[-10:] + piece
+            await asyncio.sleep(0.02)  # as slow a line
+        assert last.endswith(b"0\r\n\r\n"), "the end of a body in chunks"
+        assert await asyncio.to_thread(server.process.wait, 30) == 0
+        assert '"level": "error"' not in server.log
+        writer.close()
