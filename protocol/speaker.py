@@ -274,13 +274,13 @@ class Speaker:
         saying = self._saying
         if saying is None or saying.job is not job:
             return
-        end = self._playback.made
+        self._playback.add(rest, quiet_s)
+        end = self._playback.made - quiet_s
         if saying.word is None:
             self._spread(saying, end)
         self._tell(saying, len(job.text), end)
         self._made_to = job.offset + len(job.text)
         self._place_marks(self._made_to, end)
-        self._playback.add(rest, quiet_s)
         if job.last or not self._jobs:
             self._playback.settle()
         self._saying = None

@@ -228,6 +228,19 @@ def test_the_quiet_behind_an_utterance_counts_but_is_no_part_of_its_words() -> N
         assert told[-1] == SpeechDone(number, "Hello.", about(begin), about(begin + 0.4))
 
 
+def test_the_last_of_a_sound_is_before_what_is_told_behind_it() -> None:
+    """A resampler gives its last millisecond when the clause is over: a mark at the end lies behind that."""
+    at = stage()
+    at.do(Text("Hello."), Mark("end"), Flush())
+    job = at.speaker.next_job(at.now)
+    assert job is not None
+    at.speaker.made(job, bytes(300), 0.3)
+    at.speaker.finished_job(job, bytes(2))
+    told = at.play(until=at.now + 5)
+    assert Marked("end", about(0.302)) in told
+    assert told[-1] == SpeechDone(1, "Hello.", 0.0, about(0.302))
+
+
 def test_after_clear_a_new_utterance_begins_clean() -> None:
     at = stage(word_timestamps=True)
     at.do(Text("The first one, which is long, and goes on. And on"))
