@@ -59,7 +59,7 @@ class LiveTab:
         self.sessions = 1  # that run it up
         self.elsewhere = elsewhere  # of the same kind, on other servers
         self.noted, self.noted_sessions = 0, 1  # whole units and sessions that the store knows of
-        self.ending = False
+        self.over = False  # see ``tabs.Tab``
         self._meter = meter
         self._allowed = allowed  # whole units there are credits held for
         self._quantity = 0.0
@@ -73,7 +73,7 @@ class LiveTab:
 
     async def reserve(self, quantity: float) -> None:
         """See ``tabs.Tab``."""
-        if self.ending:
+        if self.over:
             raise _lost()
         least = math.floor(quantity)
         if least > self._allowed:
@@ -91,7 +91,7 @@ class LiveTab:
         try:
             await self.reserve(quantity)
         except VoiceError:
-            if not self.ending:
+            if not self.over:
                 self._quantity = max(self._quantity, min(quantity, self._allowed))
             raise
         self._quantity = max(self._quantity, quantity)
@@ -100,7 +100,7 @@ class LiveTab:
         """See ``tabs.Tab``."""
         self._wanted = math.floor(quantity)
         minute = max(self._ahead, AHEAD[self.price.unit])
-        if self.price.credits and not self.ending and self._allowed - self._used > 2 * minute:
+        if self.price.credits and not self.over and self._allowed - self._used > 2 * minute:
             self._allowed, self._spare = self._used + minute, True
             self._meter.look()
 
@@ -109,14 +109,9 @@ class LiveTab:
         self.sessions = sessions
         check_sessions(sessions + self.elsewhere, most)
 
-    @property
-    def over(self) -> bool:
-        """See ``tabs.Tab``."""
-        return self.ending
-
     async def settle(self) -> None:
         """See ``tabs.Tab``; what cannot be settled now is with the next beat."""
-        self.ending = True
+        self.over = True
         try:
             async with self._turn, self._meter.store.write() as connection:
                 row = await open_session(connection, self.id)
@@ -139,7 +134,7 @@ class LiveTab:
 
     def give_up(self) -> None:
         """Nobody runs it up, or ever did."""
-        self.sessions, self.ending = 0, True
+        self.sessions, self.over = 0, True
 
     @property
     def booked(self) -> int:
@@ -149,7 +144,7 @@ class LiveTab:
     @property
     def low(self) -> bool:
         """Whether it is time to hold ahead, or to hold less."""
-        if self.ending:
+        if self.over:
             return False
         return self._spare or (not self._last and self._allowed - self._used < self._ahead / 2)
 
@@ -173,7 +168,7 @@ class LiveTab:
             async with self._meter.store.write() as connection:
                 row = await open_session(connection, self.id)
                 if row is None:
-                    self.ending = True
+                    self.over = True
                     self._meter.forget(self)
                     raise _lost()
                 allowed = await self._renew(connection, row, booked, least, wanted)

@@ -148,7 +148,7 @@ class LiveMeter:
         for tab, (units, sessions) in news.items():
             tab.noted, tab.noted_sessions = units, sessions
         for tab in tabs:
-            if tab.ending:
+            if tab.over:
                 await tab.settle()
             elif tab.low:
                 await tab.extend()

@@ -2,8 +2,8 @@
 
 Finals go first, then partials, then synchronous calls, then batch work; finals of many sessions in turns that are fair
 (``engines.waiting``). Requests of different sessions that are ready together share a call where the engine gains from
-it. Under load partials become rarer, then new sessions are refused
-by ``admit()``; sessions that were admitted keep getting their finals.
+it. Under load partials become rarer, then new sessions are refused by ``admit()``; sessions that were admitted keep
+getting their finals.
 """
 
 import asyncio

@@ -104,13 +104,15 @@ class Playback:
 
     def reached(self) -> Piece | None:
         """The next of the places that the sound handed out has come to."""
-        if self._places and self._places[0].at <= self._track.sent + _SOON:
-            return heapq.heappop(self._places)
-        return None
+        return heapq.heappop(self._places) if self._passed else None
+
+    @property
+    def _passed(self) -> bool:
+        return bool(self._places) and self._places[0].at <= self._track.sent + _SOON
 
     def due(self, now: float) -> float | None:
         """When ``take`` has something; None when that takes more sound."""
-        if not self._track.trailing and self._places and self._places[0].at <= self._track.sent + _SOON:
+        if self._passed and not self._track.trailing:
             return now
         if not self._track.ready:
             return None

@@ -64,7 +64,7 @@ class Rendering:
         Some encodings begin an utterance with quiet of their own: its seconds count, its bytes come with the sound.
         """
         lead_s = self._line.encoder.lead_s
-        missing = pcm_size(max(0.0, gap_s - self._quiet_s()), self._rate)
+        missing = pcm_size(max(0.0, gap_s - self._quiet_s()), self._rate) if gap_s else 0
         data = self.render(bytes(missing), self._rate) if missing else b""
         return data, lead_s + pcm_seconds(missing, self._rate)
 

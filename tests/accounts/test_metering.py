@@ -345,17 +345,24 @@ async def test_what_is_held_ahead_leaves_a_user_most_of_what_he_has(server: Serv
     await tab.settle()
 
 
+@asynccontextmanager
+async def at_work(meter: LiveMeter) -> AsyncIterator[asyncio.Task[None]]:
+    """A meter that beats and holds ahead, until its process ends with the block."""
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(meter.run())
+        yield running
+        await meter.aclose()
+        await running
+
+
 async def test_a_half_used_hold_is_renewed_beside_the_session(server: Server) -> None:
     ada = await server.person(100_000)
     tab = await server.meter.open(ada, Route.LIVE_LISTEN)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(server.meter.run())
+    async with at_work(server.meter):
         await server.use(tab, 29)
         await server.use(tab, 31)
         while await server.holds() < 2:  # noqa: ASYNC110 - only the store tells
             await asyncio.sleep(0)
-        await server.meter.aclose()
-        await running
     assert (await server.balance(ada)).spent == 31 * SECOND
 
 
@@ -378,16 +385,13 @@ async def test_a_store_that_fails_while_it_holds_ahead_ends_nothing(server: Serv
     tab = await server.meter.open(ada, Route.LIVE_LISTEN)
     failing = Broken(SQLAlchemyError("the connection is gone"))
     kept, server.meter.store = server.meter.store, failing  # type: ignore[assignment]
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(server.meter.run())
+    async with asyncio.timeout(20), at_work(server.meter) as running:
         await tab.reserve(45)
         await failing.asked.wait()
         server.meter.store = kept
         await server.use(tab, 59)  # what was held before
         await server.use(tab, 100)  # and more, for which there was time to wait
         assert not running.done()
-        await server.meter.aclose()
-        await running
     assert (await server.balance(ada)).spent == 100 * SECOND
 
 
@@ -510,8 +514,7 @@ async def test_what_could_not_be_paid_is_not_held_with_the_next_minute(server: S
 async def test_what_is_reserved_no_longer_is_free_again_while_the_bill_is_open(server: Server) -> None:
     ada = await server.person(100_000)
     tab = await server.meter.open(ada, Route.LIVE_SPEAK)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(server.meter.run())
+    async with at_work(server.meter):
         await tab.reserve(50_000)
         await tab.book(1_000)
         server.tick.time += 600
@@ -520,8 +523,6 @@ async def test_what_is_reserved_no_longer_is_free_again_while_the_bill_is_open(s
             await asyncio.sleep(0)
         await tab.reserve(1_200)
         await tab.book(1_200)
-        await server.meter.aclose()
-        await running
     assert await server.balance(ada) == Balance(100_000 - 1_200, spent=1_200)
 
 
