@@ -2,7 +2,6 @@
 
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,14 +9,13 @@ from enum import StrEnum
 from sqlalchemy import Delete, Row, Update, delete, func, insert, select, update
 
 from accounts.names import clean_name, possible_id
+from accounts.remembered import Remembered
 from accounts.schema import api_key, user
 from accounts.secrets import digest, new_secret, well_formed
 from accounts.store import Store
 from protocol.errors import Code, VoiceError
 
 PREFIX = "sk-ov-"
-_REMEMBERED_S = 1.0  # how long a key that was found valid is not looked up again; another process may disable it
-_REMEMBERED_KEYS = 4096
 _KEYS_PER_USER = 100
 
 
@@ -53,9 +51,8 @@ class Keys:
     ) -> None:
         self._store = store
         self._now = now
-        self._tick = tick
         self._choice = choice
-        self._valid: OrderedDict[bytes, tuple[float, Key]] = OrderedDict()
+        self._valid = Remembered(self._look_up, tick=tick)  # by what they hash to
 
     async def create(self, name: str = "", *, user_id: int) -> tuple[str, Key]:
         """A new active key of a user: the secret, to be shown this once, and its entry. CONFLICT when there are too
@@ -102,22 +99,15 @@ class Keys:
         """The key, when it is one of ours and active, and its user too. Another process's change shows in a second."""
         if not well_formed(secret, PREFIX):
             return None
-        hashed = digest(secret)
-        found = self._valid.get(hashed)
-        if found is not None and self._tick() - found[0] < _REMEMBERED_S:
-            return found[1]
-        self._valid.pop(hashed, None)
-        asked = self._tick()
+        return await self._valid.of(digest(secret))
+
+    async def _look_up(self, hashed: bytes) -> Key | None:
         query = select(api_key).join(user).where(api_key.c.hash == hashed, user.c.state == State.ACTIVE)
         async with self._store.read() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None or not hmac.compare_digest(row.hash, hashed) or row.state != State.ACTIVE:
             return None
-        key = _key(row)
-        self._valid[hashed] = (asked, key)
-        if len(self._valid) > _REMEMBERED_KEYS:
-            self._valid.popitem(last=False)
-        return key
+        return _key(row)
 
     async def _change(self, key_id: int, statement: Update | Delete, user_id: int | None) -> None:
         if not possible_id(key_id):
@@ -127,7 +117,7 @@ class Keys:
             statement = statement.where(api_key.c.user_id == user_id)
         async with self._store.write() as connection:
             result = await connection.execute(statement)
-        self._valid.clear()
+        self._valid.forget()
         if result.rowcount == 0:
             raise _unknown(key_id)
 

@@ -8,7 +8,6 @@ cannot count lets nobody wait, and nobody see an error.
 import asyncio
 import hashlib
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from sqlalchemy import select
 
 from accounts.policy import Overrides, Plan, Policies
+from accounts.remembered import Remembered
 from accounts.schema import user
 from accounts.store import Store
 from accounts.windows import ProcessWindows
@@ -31,7 +31,6 @@ __all__ = ["LimitsOf", "Overrides", "Rate", "RateLimiter", "Throttle"]
 
 _REDIS_S = 0.25  # how long Redis may take
 _LEFT_ALONE_S = 5.0  # how long it is not asked after it did not answer
-_REMEMBERED_S, _REMEMBERED_USERS = 1.0, 4096
 _ATTEMPTS_PER_MINUTE = 10
 _log = structlog.get_logger(__name__)
 
@@ -126,27 +125,19 @@ class LimitsOf:
     def __init__(self, store: Store, policies: Policies, *, tick: Callable[[], float]) -> None:
         self._store = store
         self._policies = policies
-        self._tick = tick
-        self._known: OrderedDict[int, tuple[float, str, Overrides]] = OrderedDict()
+        self._known = Remembered(self._look_up, tick=tick)
 
     async def of(self, user_id: int) -> Plan:
         """The limits of a user. NOT_FOUND when there is none of that id."""
-        found = self._known.get(user_id)
-        if found is None or self._tick() - found[0] >= _REMEMBERED_S:
-            found = await self._look_up(user_id)
-            self._known[user_id] = found
-            self._known.move_to_end(user_id)
-            if len(self._known) > _REMEMBERED_USERS:
-                self._known.popitem(last=False)
-        _, plan, overrides = found
+        found = await self._known.of(user_id)
+        if found is None:
+            raise VoiceError(Code.NOT_FOUND, f"There is no user {user_id}.")
+        plan, overrides = found
         return overrides.over((await self._policies.current()).plan(plan))
 
-    async def _look_up(self, user_id: int) -> tuple[float, str, Overrides]:
-        asked = self._tick()
+    async def _look_up(self, user_id: int) -> tuple[str, Overrides] | None:
         async with self._store.read() as connection:
             row = (
                 await connection.execute(select(user.c.plan, user.c.limits).where(user.c.id == user_id))
             ).one_or_none()
-        if row is None:
-            raise VoiceError(Code.NOT_FOUND, f"There is no user {user_id}.")
-        return asked, row.plan, Overrides.model_validate_json(row.limits)
+        return None if row is None else (row.plan, Overrides.model_validate_json(row.limits))

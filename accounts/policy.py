@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from accounts.remembered import Remembered
 from accounts.schema import policy
 from accounts.store import Store
 from protocol.errors import Code, VoiceError
 from protocol.pricing import PriceTable
 
 Patch = Mapping[str, Any]
-_REMEMBERED_S = 1.0  # how long another process's change may go unseen
 _ROW = 1
 _FIRST = text("INSERT INTO policy (id, document, changed_at) VALUES (:id, '{}', :at) ON CONFLICT DO NOTHING")
 
@@ -126,17 +126,18 @@ class Policies:
     def __init__(self, store: Store, *, now: Callable[[], float], tick: Callable[[], float]) -> None:
         self._store = store
         self._now = now
-        self._tick = tick
-        self._known: tuple[float, Policy] | None = None
+        self._known = Remembered(self._look_up, tick=tick)
 
     async def current(self) -> Policy:
         """The policy, at most a second old."""
-        if self._known is None or self._tick() - self._known[0] >= _REMEMBERED_S:
-            asked = self._tick()
-            async with self._store.read() as connection:
-                changes = await _changes(connection)
-            self._known = (asked, _policy(changes))
-        return self._known[1]
+        found = await self._known.of(_ROW)
+        assert found is not None
+        return found
+
+    async def _look_up(self, _row: int) -> Policy:
+        async with self._store.read() as connection:
+            changes = await _changes(connection)
+        return _policy(changes)
 
     async def change(self, patch: Patch) -> Policy:
         """Set what ``patch`` names, at any depth; None takes a setting back to its default. BAD_REQUEST names the
@@ -147,7 +148,8 @@ class Policies:
             changed = _policy(changes)
             row = {"document": json.dumps(changes), "changed_at": self._now()}
             await connection.execute(update(policy).where(policy.c.id == _ROW).values(**row))
-        self._known = (self._tick(), changed)
+        self._known.forget()
+        self._known.put(_ROW, changed)
         return changed
 
 

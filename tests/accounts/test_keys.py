@@ -110,14 +110,6 @@ async def test_a_key_in_use_is_looked_up_once_a_second(
     assert reads.call_count == 2
 
 
-async def test_the_memory_of_valid_keys_is_bounded(keys: Keys, ann: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accounts.keys._REMEMBERED_KEYS", 2)
-    made = [(await keys.create(user_id=ann))[0] for _ in range(4)]
-    for secret in made:
-        assert await keys.verify(secret)
-    assert len(keys._valid) == 2
-
-
 async def test_each_user_has_his_own_keys_and_cannot_touch_another_s(keys: Keys, ann: int, bob: int) -> None:
     hers, his = (await keys.create("hers", user_id=ann))[1], (await keys.create("his", user_id=bob))[1]
     assert await keys.of(ann) == [hers] and await keys.of(bob) == [his]

@@ -166,14 +166,8 @@ async def test_what_holds_for_a_user_follows_plan_policy_and_admin_within_a_seco
     assert (found.jobs, found.voices, found.requests_per_minute) == (7, 33, 60)
 
 
-async def test_limits_of_nobody_are_not_found_and_what_is_remembered_is_bounded(
-    store: Store, ann: int, bob: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("accounts.limits._REMEMBERED_USERS", 1)
+async def test_limits_of_nobody_are_not_found(store: Store, clock: Clock) -> None:
     limits = LimitsOf(store, Policies(store, now=clock, tick=clock), tick=clock)
-    await limits.of(ann)
-    await limits.of(bob)
-    assert list(limits._known) == [bob]
     with pytest.raises(VoiceError) as caught:
         await limits.of(99)
     assert caught.value.code is Code.NOT_FOUND
