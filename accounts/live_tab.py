@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Row, select, update
@@ -165,20 +166,21 @@ class LiveTab:
             pace = (wanted - self._held_from) / max(now - self._held_at, _BRIEFLY_S)
             base = AHEAD[self.price.unit]
             self._ahead = min(max(base, math.ceil(pace * _AHEAD_S)), base * _MOST_AHEAD)
-            async with self._meter.store.write() as connection:
-                row = await open_session(connection, self.id)
-                if row is None:
-                    self.over = True
-                    self._meter.forget(self)
-                    raise _lost()
-                allowed = await self._renew(connection, row, booked, least, wanted)
+            allowed = await self._meter.store.transact(partial(self._renew, booked, least, wanted))
+            if allowed is None:
+                self.over = True
+                self._meter.forget(self)
+                raise _lost()
             self._last, self._spare = allowed < wanted + base, False
             self._allowed, self.noted = allowed, booked
             self._ahead = min(self._ahead, max(0, allowed - wanted))  # more was not to be had: half of that will do
             self._held_at, self._held_from = now, wanted
 
-    async def _renew(self, connection: AsyncConnection, row: Row[Any], booked: int, least: int, wanted: int) -> int:
-        """Capture what was booked and hold anew: how many whole units that allows."""
+    async def _renew(self, booked: int, least: int, wanted: int, connection: AsyncConnection) -> int | None:
+        """Capture what was booked and hold anew: how many whole units that allows; None when the session is closed."""
+        row = await open_session(connection, self.id)
+        if row is None:
+            return None
         ledger, charged = self._meter.ledger, self.price.of(booked)
         await ledger.capture(connection, row.hold_id, charged - row.captured)
         available = (await ledger.lock(connection, row.user_id)).available

@@ -10,6 +10,7 @@ transaction; where a beat stands still, another server settles the session at wh
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -64,33 +65,40 @@ class LiveMeter:
         self._ending = asyncio.Event()
         self._low = asyncio.Event()  # some tab is to be extended
 
-    async def open(self, user_id: int, route: Route, *, most: int = 0) -> "LiveTab":
+    async def open(
+        self, user_id: int, route: Route, *, most: int = 0, wanted: Callable[[], float] | None = None
+    ) -> "LiveTab":
         """Begin a session (see ``tabs.Tabs``)."""
         price = (await self._prices())[route]
         session_id = self._new_id()
         tab: LiveTab | None = None
+
+        async def begin(connection: AsyncConnection) -> LiveTab:
+            nonlocal tab
+            available = (await self.ledger.lock(connection, user_id)).available
+            same = and_(live_session.c.user_id == user_id, live_session.c.route == route, _open)
+            seen = (await connection.execute(select(*_SEEN).where(same))).all()
+            elsewhere = sum(one.sessions for one in seen if one.owner != self._owner)
+            here = sum(self._sessions(one) for one in seen if one.owner == self._owner)
+            check_sessions(here + elsewhere + 1, most)
+            ahead = AHEAD[price.unit] + (0 if wanted is None else math.ceil(wanted()))
+            allowed = affordable(price, 0, available, least=1, most=ahead)
+            hold_id = await self.ledger.hold(connection, user_id, price.of(allowed), f"session:{session_id}:0")
+            tab = LiveTab(self, session_id, (user_id, route), price, allowed, elsewhere)
+            row = {"id": session_id, "user_id": user_id, "route": route, "owner": self._owner, "hold_id": hold_id}
+            counters = {"sessions": 1, "beat": 0, "booked": 0, "charged": 0, "captured": 0}
+            await connection.execute(insert(live_session).values(**row, **counters, opened_at=self.now()))
+            return tab
+
         try:
-            async with self.store.write() as connection:
-                available = (await self.ledger.lock(connection, user_id)).available
-                same = and_(live_session.c.user_id == user_id, live_session.c.route == route, _open)
-                seen = (await connection.execute(select(*_SEEN).where(same))).all()
-                elsewhere = sum(one.sessions for one in seen if one.owner != self._owner)
-                here = sum(self._sessions(one) for one in seen if one.owner == self._owner)
-                check_sessions(here + elsewhere + 1, most)
-                allowed = affordable(price, 0, available, least=1, most=AHEAD[price.unit])
-                hold_id = await self.ledger.hold(connection, user_id, price.of(allowed), f"session:{session_id}:0")
-                tab = LiveTab(self, session_id, (user_id, route), price, allowed, elsewhere)
-                row = {"id": session_id, "user_id": user_id, "route": route, "owner": self._owner, "hold_id": hold_id}
-                counters = {"sessions": 1, "beat": 0, "booked": 0, "charged": 0, "captured": 0}
-                await connection.execute(insert(live_session).values(**row, **counters, opened_at=self.now()))
+            self._tabs[session_id] = await self.store.transact(begin)
         except BaseException:
             if tab is not None:
                 # Cancelled during the commit: nobody knows whether it is there. If it is, the next beat settles it.
                 tab.give_up()
                 self._tabs[session_id] = tab
             raise
-        self._tabs[session_id] = tab
-        return tab
+        return self._tabs[session_id]
 
     def _sessions(self, row: Row[Any]) -> int:
         """What runs up a bill of this process: what it knows itself is newer than what it wrote down."""

@@ -9,22 +9,27 @@ is locked by the look (``with_for_update()``, which SQLite has no need of and le
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from accounts import sqlite
 from accounts.migrations import UnknownRevisionError, bring_up_to_date
 from accounts.mounts import network_file_system
 from protocol.errors import Code, VoiceError
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
+T = TypeVar("T")
+
+_PATIENCE_S = 30  # for whoever writes now, in this process or another
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_PATIENCE_S * 1000}")
 _WRITE = "voxline_write"
 _SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
@@ -39,7 +44,7 @@ class _Connection(sqlite3.Connection):
         super().close()
 
 
-_SQLITE = {"connect_args": {"factory": _Connection}}
+_SQLITE = {"connect_args": {"factory": _Connection, "async_creator_fn": sqlite.connect}}
 _POSTGRES = {
     "pool_size": 10,
     "max_overflow": 10,
@@ -71,7 +76,16 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        file = engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:")
+        self._writer = _Writer(engine.url) if file else None
         self.postgres = engine.dialect.name == "postgresql"
+        # SQLite has whoever finds it locked sleep, longer each time; here who waits is next when the lock is given up.
+        self._lock = None if self.postgres else asyncio.Lock()
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """What its statements go through, for who listens in."""
+        return (self._engine.sync_engine, *(() if self._writer is None else (self._writer.engine,)))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -84,10 +98,48 @@ class Store:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end, rolled back when an exception leaves it."""
-        async with self._connected() as connection:
+        async with self._turn(), self._connected() as connection:
             await connection.execution_options(**{_WRITE: True})
             async with connection.begin():
                 yield connection
+
+    async def transact(self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
+        """A ``write`` whose ``work`` waits for nothing but the connection; what it returns.
+
+        With SQLite all of it is one errand to a thread, where ``write`` has one for each statement: on a busy event
+        loop each of those waits for its turn. Whoever is cancelled here waits for its end first.
+        """
+        if self._writer is None:
+            async with self.write() as connection:
+                return await work(connection)
+        async with self._turn():
+            errand = asyncio.get_running_loop().run_in_executor(self._writer.thread, self._writer.do, work)
+            errand.add_done_callback(_seen)
+            try:
+                return await asyncio.shield(errand)
+            except asyncio.CancelledError:
+                await asyncio.wait([errand])
+                raise
+            except DBAPIError as error:
+                if typed := _typed(error):
+                    raise typed from error
+                raise
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """The writers of this process one after the other. BUSY when it takes too long."""
+        if self._lock is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise _away() from None
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
@@ -112,7 +164,51 @@ class Store:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.aclose()
         await self._engine.dispose()
+
+
+class _Writer:
+    """A thread with a connection to an SQLite file, where a whole transaction is done in one go."""
+
+    def __init__(self, url: URL) -> None:
+        self.thread = ThreadPoolExecutor(1, "write")
+        self.engine = create_engine(url.set(drivername="sqlite"), connect_args={"factory": _Connection})
+        _listen(self.engine)
+
+    def do(self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
+        """In the thread: one transaction."""
+        with self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+            steps = work(cast(AsyncConnection, _Here(connection)))
+            try:
+                steps.send(None)
+            except StopIteration as end:
+                return cast(T, end.value)
+            steps.close()
+            raise RuntimeError("a transaction waited for something besides its database")
+
+    async def aclose(self) -> None:
+        """Close the connection, and end the thread."""
+        await asyncio.get_running_loop().run_in_executor(self.thread, self.engine.dispose)
+        self.thread.shutdown(wait=False)
+
+
+class _Here:
+    """What a transaction uses of an ``AsyncConnection``, done at once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, *what: Any) -> Any:
+        return self._connection.execute(*what)
+
+
+def _seen(errand: "asyncio.Future[Any]") -> None:
+    """Whoever was cancelled twice is not told of an error any more."""
+    if not errand.cancelled():
+        errand.exception()
 
 
 async def open_store(url: str) -> Store:
@@ -122,8 +218,7 @@ async def open_store(url: str) -> Store:
     name = parsed.database or "in memory"
     engine = create_async_engine(parsed, **(_SQLITE if sqlite else _POSTGRES))
     if sqlite:
-        event.listen(engine.sync_engine, "connect", _on_connect)
-        event.listen(engine.sync_engine, "begin", _on_begin)
+        _listen(engine.sync_engine)
     store = Store(engine)
     try:
         async with engine.connect() as connection:
@@ -181,6 +276,11 @@ def _typed(error: DBAPIError) -> VoiceError | None:
 
 def _away() -> VoiceError:
     return VoiceError(Code.BUSY, "The server's database does not answer now.", retry_after=2)
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -1,5 +1,6 @@
 """What a live session runs up, as the session sees it: no ledger, no store, no prices."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from protocol.pricing import Route
@@ -44,8 +45,11 @@ class Tab(Protocol):
 class Tabs(Protocol):
     """Opens the tabs of a server's sessions."""
 
-    async def open(self, user_id: int, route: Route, *, most: int = 0) -> Tab:
-        """Begin a session. INSUFFICIENT_CREDITS when not even one unit can be paid; TOO_MANY_SESSIONS when the user has
+    async def open(
+        self, user_id: int, route: Route, *, most: int = 0, wanted: Callable[[], float] | None = None
+    ) -> Tab:
+        """Begin a session. ``wanted`` says, as late as can be, what is going to be reserved at once, so that it is held
+        with the rest. INSUFFICIENT_CREDITS when not even one unit can be paid; TOO_MANY_SESSIONS when the user has
         ``most`` (0: no limit) of the kind open, on all servers of the store together."""
         ...
 

@@ -29,6 +29,7 @@ class Line:
     tab: Tab | None = None
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     sessions: int = 0
+    asked: float = 0.0  # what those who wait for the tab are going to reserve
     reserved: float = 0.0
     booked: float = 0.0
     reserved_units: int = 0  # whole ones, that the tab knows of
@@ -47,19 +48,20 @@ class Lines:
         self._busy = asyncio.Event()
         self._ending = False
 
-    async def join(self, user_id: int, route: Route, *, most: int = 0) -> Line:
-        """A session begins: the line it is on. Raises INSUFFICIENT_CREDITS; TOO_MANY_SESSIONS where the user has more
-        than ``most`` (0: no limit) with it, on this server and others; STORAGE_FULL when the books are closed: what
-        cannot be written down is not given."""
+    async def join(self, user_id: int, route: Route, *, most: int = 0, asked: float = 0.0) -> Line:
+        """A session begins, and is going to reserve so much: the line it is on. Raises INSUFFICIENT_CREDITS;
+        TOO_MANY_SESSIONS where the user has more than ``most`` (0: no limit) with it, on this server and others;
+        STORAGE_FULL when the books are closed: what cannot be written down is not given."""
         line = self._lines.setdefault((user_id, route), Line())
         if line.tab is not None and line.tab.over:  # lost: who is on it is told so, who comes now begins a new one
             line = self._lines[user_id, route] = Line()
         line.sessions += 1
+        line.asked += asked
         self._busy.set()
         try:
             async with line.opening:
                 if line.tab is None:
-                    line.tab = await self._tabs.open(user_id, route, most=most)
+                    line.tab = await self._tabs.open(user_id, route, most=most, wanted=lambda: line.asked)
             line.tab.share(line.sessions, most=most)
         except BaseException as error:
             self.leave(line)
@@ -136,18 +138,18 @@ class Bill:
         """Whether it was begun."""
         return self._line is not None
 
-    async def open(self) -> None:
-        """Begin it, if it was not. Raises what ``Lines.join`` does."""
+    async def open(self, quantity: float = 0.0) -> None:
+        """Begin it, if it was not, with so much to reserve next. Raises what ``Lines.join`` does."""
         if self._line is None:
             if (user_id := self._caller.user_id) is None:
                 self._line = Line(FreeTab())
             else:
-                self._line = await self._lines.join(user_id, self._route, most=self._most)
+                self._line = await self._lines.join(user_id, self._route, most=self._most, asked=quantity)
 
     async def reserve(self, quantity: float) -> None:
         """See that so much may be used in all. Raises INSUFFICIENT_CREDITS, and what ``open`` does."""
         if not self.opened:
-            await self.open()
+            await self.open(quantity)
         line, more = self._line, quantity - self._reserved
         if line is None or line.tab is None or more <= 0:
             return

@@ -19,7 +19,6 @@ class Crash(BaseException):
 @contextmanager
 def crash_at(store: Store, statement: int) -> Iterator[list[str]]:
     """Die before the ``statement``-th statement on the store (from 1; a commit is one too): those that were sent."""
-    engine = store._engine.sync_engine
     sent: list[str] = []
 
     def note(what: str) -> None:
@@ -33,13 +32,16 @@ def crash_at(store: Store, statement: int) -> Iterator[list[str]]:
     def on_commit(_connection: Any) -> None:
         note("COMMIT")
 
-    event.listen(engine, "before_cursor_execute", on_execute)
-    event.listen(engine, "commit", on_commit)
+    engines = store.engines
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", on_execute)
+        event.listen(engine, "commit", on_commit)
     try:
         yield sent
     finally:
-        event.remove(engine, "before_cursor_execute", on_execute)
-        event.remove(engine, "commit", on_commit)
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", on_execute)
+            event.remove(engine, "commit", on_commit)
 
 
 async def snapshot(store: Store) -> Snapshot:

@@ -1,7 +1,7 @@
 """Live sessions are charged what they used, in whole units, whatever ended them: on SQLite and on Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from itertools import count
@@ -112,6 +112,22 @@ async def test_what_was_reserved_and_not_used_is_free_again(server: Server) -> N
     await tab.book(1234)
     await tab.settle()
     assert await server.balance(ada) == Balance(10_000 - 1234, spent=1234)
+
+
+@pytest.mark.parametrize(("units", "held"), [(10_000, 5000 + AHEAD[Unit.CHARACTERS]), (5500, 5500), (3000, 3000)])
+async def test_what_is_wanted_at_once_is_held_with_the_opening(server: Server, units: int, held: int) -> None:
+    """Sixteen who begin at one moment waited for a transaction more; who has less is told so when he reserves."""
+    ada = await server.person(units)
+    tab = await server.meter.open(ada, Route.LIVE_SPEAK, wanted=lambda: 4999.5)
+    assert (await server.balance(ada)).held == held
+    if units >= 5000:
+        await tab.reserve(5000)
+        assert await server.holds() == 1
+    else:
+        with pytest.raises(VoiceError):
+            await tab.reserve(5000)
+    await tab.settle()
+    assert await server.balance(ada) == Balance(units)
 
 
 async def test_roundings_do_not_add_up(server: Server) -> None:
@@ -251,11 +267,12 @@ async def test_a_beat_is_two_statements_for_any_number_of_sessions(server: Serve
     def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         sent.append(statement.split()[0])
 
-    engine = server.store._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
+    for engine in server.store.engines:
+        event.listen(engine, "before_cursor_execute", note)
     await server.meter.beat()
     await server.meter.beat()
-    event.remove(engine, "before_cursor_execute", note)
+    for engine in server.store.engines:
+        event.remove(engine, "before_cursor_execute", note)
     assert [what for what in sent if what != "BEGIN"] == ["UPDATE", "UPDATE", "UPDATE"]
     async with server.store.read() as connection:
         rows = {(row.beat, row.booked, row.charged) for row in await connection.execute(select(live_session))}
@@ -459,7 +476,7 @@ async def test_the_end_of_the_process_settles_all(server: Server) -> None:
 
 async def test_a_cancelled_session_leaves_nothing_behind(server: Server) -> None:
     """Cancelled in the middle of holding ahead, and again in the middle of settling."""
-    ada = await server.person(100_000)
+    ada = await server.person(1_000_000)
     for _ in range(20):
         tab = await server.meter.open(ada, Route.LIVE_LISTEN)
         for call in (tab.reserve(100), tab.settle()):
@@ -469,7 +486,7 @@ async def test_a_cancelled_session_leaves_nothing_behind(server: Server) -> None
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
     await server.meter.beat()
-    assert await server.balance(ada) == Balance(100_000)
+    assert await server.balance(ada) == Balance(1_000_000)
 
 
 async def test_who_is_cancelled_while_his_session_is_written_down_leaves_no_credits_held(
@@ -478,15 +495,13 @@ async def test_who_is_cancelled_while_his_session_is_written_down_leaves_no_cred
     """A client that vanished during the commit: a session nobody knew of was kept alive by the beats of all others."""
     ada = await server.person(10_000)
     other = await server.meter.open(ada, Route.LIVE_LISTEN)
-    write = server.store.write
+    transact = server.store.transact
 
-    @asynccontextmanager
-    async def written_and_cancelled() -> AsyncIterator[AsyncConnection]:
-        async with write() as connection:
-            yield connection
+    async def written_and_cancelled(work: Callable[[AsyncConnection], Coroutine[Any, Any, object]]) -> None:
+        await transact(work)
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(server.store, "write", written_and_cancelled)
+    monkeypatch.setattr(server.store, "transact", written_and_cancelled)
     with pytest.raises(asyncio.CancelledError):
         await server.meter.open(ada, Route.LIVE_SPEAK)
     monkeypatch.undo()
@@ -574,6 +589,9 @@ class Broken:
     def write(self) -> Any:
         self.asked.set()
         raise self._error
+
+    async def transact(self, work: object) -> Any:
+        self.write()
 
 
 ACTS: dict[str, Callable[[Server, int, LiveTab], Awaitable[object]]] = {

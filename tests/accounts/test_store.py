@@ -4,12 +4,14 @@ import asyncio
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from accounts import sqlite
 from accounts.store import Store, StoreError, open_store
 from protocol.errors import Code, VoiceError
 from tests.databases import Postgres, in_thread, postgres_only, sqlite_only
@@ -64,6 +66,126 @@ async def test_a_full_disk_is_a_typed_error_and_leaves_nothing_behind(store: Sto
                 await connection.execute(_INSERT, {"email": f"{number:0500}"})
     assert caught.value.code is Code.STORAGE_FULL and caught.value.facts["retry_after"]
     assert await _count(store) == 0
+
+
+async def test_what_is_transacted_is_whole_or_nothing_and_gives_its_result(store: Store) -> None:
+    async def two(connection: AsyncConnection) -> int:
+        await connection.execute(_INSERT, {"email": "1"})
+        await connection.execute(_INSERT, {"email": "2"})
+        return 2
+
+    async def twice_the_same(connection: AsyncConnection) -> None:
+        await connection.execute(_INSERT, {"email": "3"})
+        await connection.execute(_INSERT, {"email": "3"})
+
+    assert await store.transact(two) == 2 == await _count(store)
+    with pytest.raises(IntegrityError):
+        await store.transact(twice_the_same)
+    assert await _count(store) == 2
+
+
+@sqlite_only
+async def test_a_transaction_is_one_errand_and_so_may_wait_for_nothing_else(store: Store) -> None:
+    """Thirty changes of thread took as long, on a busy event loop, as a sentence takes to be spoken."""
+    places = set[int]()
+
+    async def noting(connection: AsyncConnection) -> None:
+        for email in "12":
+            await connection.execute(_INSERT, {"email": email})
+            places.add(threading.get_ident())
+
+    async def waiting(connection: AsyncConnection) -> None:
+        await connection.execute(_INSERT, {"email": "3"})
+        await asyncio.sleep(0)
+
+    await store.transact(noting)
+    assert len(places) == 1 and threading.get_ident() not in places
+    with pytest.raises(RuntimeError, match="besides its database"):
+        await store.transact(waiting)
+    assert await _count(store) == 2
+
+
+@sqlite_only
+async def test_a_full_disk_is_a_typed_error_of_what_is_transacted_too(store: Store) -> None:
+    async def fill(connection: AsyncConnection) -> None:
+        pages = (await connection.execute(text("PRAGMA page_count"))).scalar_one()
+        await connection.execute(text(f"PRAGMA max_page_count={pages}"))
+        for number in range(1000):
+            await connection.execute(_INSERT, {"email": f"{number:0500}"})
+
+    with pytest.raises(VoiceError) as caught:
+        await store.transact(fill)
+    assert caught.value.code is Code.STORAGE_FULL
+    assert await _count(store) == 0
+
+
+@sqlite_only
+async def test_who_is_cancelled_knows_that_what_he_transacted_is_over(store: Store) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    async def slow(connection: AsyncConnection) -> None:
+        await connection.execute(_INSERT, {"email": "1"})
+        began.set()
+        assert go_on.wait(10)
+
+    working = asyncio.create_task(store.transact(slow))
+    assert await asyncio.to_thread(began.wait, 10)
+    working.cancel()
+    await asyncio.sleep(0)
+    assert not working.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert await _count(store) == 1
+
+
+@sqlite_only
+async def test_writers_take_turns_without_sleeping_in_between(store: Store) -> None:
+    """SQLite has whoever finds it locked sleep, up to a tenth of a second at a time; nobody of this process does."""
+    order: list[int] = []
+    begun: list[str] = []
+    event.listen(store.engines[0], "begin", lambda _connection: begun.append("BEGIN"))
+
+    async def write(number: int) -> None:
+        async with store.write() as connection:
+            await connection.execute(_INSERT, {"email": str(number)})
+            order.append(number)
+            await asyncio.sleep(0)
+            assert len(begun) == len(order), "nobody else has begun, and so nobody waits for SQLite's lock"
+
+    await asyncio.gather(*map(write, range(10)))
+    assert order == list(range(10)) and await _count(store) == 10
+
+
+@sqlite_only
+async def test_a_turn_that_does_not_come_is_a_typed_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accounts.store._PATIENCE_S", 0.05)
+    async with store.write():
+        with pytest.raises(VoiceError) as caught:
+            async with store.write():
+                pytest.fail("two at once")
+    assert caught.value.code is Code.BUSY and caught.value.facts["retry_after"]
+    async with store.write() as connection:
+        await connection.execute(_INSERT, {"email": "1"})
+    assert await _count(store) == 1
+
+
+@sqlite_only
+async def test_a_statement_is_one_errand_to_the_database_s_thread(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errands: list[str] = []
+    run: Any = sqlite.Connection._execute
+
+    async def counted(connection: sqlite.Connection, work: Any, *given: Any, **named: Any) -> Any:
+        errands.append(str(work))
+        return await run(connection, work, *given, **named)
+
+    async with store.read() as connection:
+        await connection.execute(text("SELECT 1"))
+        monkeypatch.setattr(sqlite.Connection, "_execute", counted)
+        assert (await connection.execute(text("SELECT 2 UNION SELECT 3"))).scalars().all() == [2, 3]
+        assert len(errands) == 1
 
 
 async def test_another_error_of_the_database_stays_what_it_is(store: Store) -> None:

@@ -102,7 +102,7 @@ class Mortal:
         elif way == "publish":
             self._die_after_publishing(half, self._chance.randint(1, 9))
         else:
-            engine, left = half.store._engine.sync_engine, self._chance.randint(1, 250)
+            left = self._chance.randint(1, 250)
 
             def count(*_given: object) -> None:
                 nonlocal left
@@ -110,8 +110,9 @@ class Mortal:
                 if left == 0:
                     self._die(way)
 
-            event.listen(engine, "before_cursor_execute", count)
-            event.listen(engine, "commit", count)
+            for engine in half.store.engines:
+                event.listen(engine, "before_cursor_execute", count)
+                event.listen(engine, "commit", count)
 
     def _die_after_publishing(self, half: Half, left: int) -> None:
         publish: Callable[..., Awaitable[Any]] = half.artifacts.publish

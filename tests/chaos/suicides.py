@@ -30,8 +30,9 @@ async def accept(url: str, directory: Path, asked: dict[str, Any]) -> str:
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        event.listen(half.store._engine.sync_engine, "before_cursor_execute", count)
-        event.listen(half.store._engine.sync_engine, "commit", count)
+        for engine in half.store.engines:
+            event.listen(engine, "before_cursor_execute", count)
+            event.listen(engine, "commit", count)
         try:
             job = await half.queue.submit(submission(asked["user"], asked["script"], key=asked["key"]))
         except VoiceError as error:

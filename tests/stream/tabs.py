@@ -1,5 +1,7 @@
 """Bills for the servers of these tests: a purse with so much in it, and what was done with it."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from accounts.tabs import Tab
@@ -15,17 +17,24 @@ class Purse:
     away: bool = False
     elsewhere: int = 0  # sessions on other servers
     asked: int = 0  # how often
+    gate: asyncio.Event | None = None  # no bill is opened before it is set
     opened: list[Route] = field(default_factory=list)
+    wanted: list[float] = field(default_factory=list)  # what each was to hold at once
     booked: list[float] = field(default_factory=list)  # what each settled bill came to
     released: list[float] = field(default_factory=list)
     bills: "list[PurseTab]" = field(default_factory=list)
 
-    async def open(self, user_id: int, route: Route, *, most: int = 0) -> Tab:
+    async def open(
+        self, user_id: int, route: Route, *, most: int = 0, wanted: Callable[[], float] | None = None
+    ) -> Tab:
         if self.away:
             raise VoiceError(Code.BUSY, "The server's database does not answer now.", retry_after=2)
         if self.quantity <= 0:
             raise VoiceError(Code.INSUFFICIENT_CREDITS, "This costs 1 credits; 0 are available.")
+        if self.gate is not None:
+            await self.gate.wait()
         self.opened.append(route)
+        self.wanted.append(0 if wanted is None else wanted())
         self.bills.append(PurseTab(self))
         return self.bills[-1]
 
