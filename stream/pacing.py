@@ -26,6 +26,10 @@ class Pacer:
         self._armed: int | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    def tick(self, at: float) -> int:
+        """The number of the tick that ``at`` is in."""
+        return math.floor(at / self._tick_s + 1e-6)
+
     def wake(self, lane: Lane, at: float) -> None:
         """Call ``lane`` at the first tick that is not before ``at``; once, from the loop."""
         tick = math.ceil(at / self._tick_s - 1e-6)
@@ -49,7 +53,7 @@ class Pacer:
 
     def _fire(self) -> None:
         self._armed = self._timer = None
-        current = math.floor(self._now() / self._tick_s + 1e-6)
+        current = self.tick(self._now())
         for tick in sorted(tick for tick in self._due if tick <= current):
             for lane in self._due.pop(tick):
                 try:

@@ -45,7 +45,7 @@ from stream.socket import Socket
 
 KIND = "speak"
 
-# Sound that is sent before anything else gets a turn. What a client is ahead of its playback takes ten times as long
+# Pieces of sound that are sent in one tick of the pacer. What a client is ahead of its playback takes ten times as long
 # to send as the sound it begins with: when many begin at one moment, all should have that first.
 BURST = 2
 
@@ -71,7 +71,8 @@ class Talking(Life):
     kind = KIND
 
     __slots__ = (
-        "_asked_at", "_characters", "_config", "_narrator", "_shared", "_speaker", "_stalled", "_voice", "_wake_at",
+        "_asked_at", "_characters", "_config", "_narrator", "_paying", "_shared", "_speaker", "_spent_in", "_stalled",
+        "_voice", "_wake_at",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, name: str) -> None:
@@ -82,6 +83,8 @@ class Talking(Life):
         self._voice: VoiceEntry | None = None
         self._speaker: Speaker | None = None  # this and the next: from the first text on
         self._narrator: Narrator | None = None
+        self._paying: asyncio.Task[None] | None = None  # the bill is being opened: nothing may be heard yet
+        self._spent_in = -1  # the pacer's tick in which a burst was sent: no more sound in it
         self._stalled = False  # the transport is full
         self._wake_at: float | None = None  # when the pacer will wake us
         self._asked_at: float | None = None  # when the text came whose first sound is to come
@@ -131,13 +134,36 @@ class Talking(Life):
             events = self._decoded(await self._socket.receive())
             if text := sum(len(event.delta) for event in events if type(event) is Text):
                 self._characters += text
-                await self._bill.reserve(self._characters)  # who cannot pay is told before anything is spoken
+                await self._reserve()
             for event in events:
                 self._input(event)
             self._push()
-            if self._speaker is not None:
+            if self._speaker is not None and self._paying is None:
                 await self._bill.book(self._speaker.characters_said)
             await self._pause()
+
+    async def _reserve(self) -> None:
+        """See that the text can be paid for: who cannot pay is told before anything is heard.
+
+        To open the bill takes longer than to make the first sound, so that goes on meanwhile.
+        """
+        if self._paying is not None:
+            await asyncio.wait([self._paying])
+        if self._closing is not None:
+            return
+        if self._bill.opened:
+            await self._bill.reserve(self._characters)
+        else:
+            self._paying = self._spawn(self._pay())
+
+    async def _pay(self) -> None:
+        with self._care():
+            try:
+                await self._bill.reserve(self._characters)
+                self._bill.release(self._characters)  # some of it may have been cleared meanwhile
+            finally:
+                self._paying = None
+            self._push()
 
     def _decoded(self, data: str | bytes) -> Sequence[Input]:
         """What a message says; nothing when it ended the session."""
@@ -200,7 +226,9 @@ class Talking(Life):
             self.fail(error)
         if isinstance(event, Clear):  # what is not to be spoken any more need not be paid for
             self._characters = self._speaker.characters_said
-            self._bill.release(self._characters)
+            self._spent_in = -1
+            if self._paying is None:
+                self._bill.release(self._characters)
         if idle and not self._speaker.idle:  # there is a clause to be spoken, and nobody kept us waiting for it
             self._asked_at = now
 
@@ -226,10 +254,14 @@ class Talking(Life):
             return
         now = self._now()
         speaker.tick(now)
-        burst = BURST if self._paced and not self._draining else math.inf
+        if self._paying is not None:
+            self._advance()
+            return
+        burst = self._burst(now)
         while self._outbox.empty and burst and (outcome := speaker.take(now)) is not None:
             if type(outcome) is Speech:
-                burst -= 1
+                if not (burst := burst - 1):
+                    self._spent_in = self._shared.pacer.tick(now)
                 self._session.extend(now)
                 if self._asked_at is not None:
                     self._shared.meter.first_audio(now - self._asked_at)
@@ -245,16 +277,21 @@ class Talking(Life):
             else:
                 self._stalled = True
             return
-        if self._narrator is not None:
-            self._narrator.advance()
+        self._advance()
         if self._outbox.empty:
             self._sleep(speaker.due(now))
         else:
             self._stalled = True
 
-    @property
-    def _paced(self) -> bool:
-        return self._config is not None and self._config.pace
+    def _advance(self) -> None:
+        if self._narrator is not None:
+            self._narrator.advance()
+
+    def _burst(self, now: float) -> float:
+        """How many pieces of sound may be sent now; those of a new utterance need not wait for the next tick."""
+        if self._draining or self._config is None or not self._config.pace:
+            return math.inf
+        return 0 if self._asked_at is None and self._shared.pacer.tick(now) == self._spent_in else BURST
 
     def _sent(self) -> None:
         """The transport takes data again, once what it was full of has gone."""

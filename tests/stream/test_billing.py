@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.pricing import Route
 from tests.server.serving import until
 from tests.stream import hearing_server, speaking_server
 from tests.stream.hearing_server import ending, message, speech, stop
-from tests.stream.speaking_server import hear, send
+from tests.stream.speaking_server import Heard, hear, send
 from tests.stream.tabs import Purse
 
 ANN: Any = {"additional_headers": {"Authorization": "Bearer ann-key"}}
@@ -165,6 +166,111 @@ async def test_characters_that_were_spoken_are_booked() -> None:
         await until(lambda: bool(purse.booked))
     assert purse.opened == [Route.LIVE_SPEAK]
     assert abs(purse.booked[0] - len("Hello there. Good bye.")) <= 1
+
+
+async def heard_so_far(socket: ClientConnection) -> Heard:
+    """What was sent before the answer to a message that changes nothing."""
+    await send(socket, {"action": "no such thing"})
+    return await hear(socket, until=lambda message: "error" in message)
+
+
+async def test_the_first_sound_is_made_while_the_bill_is_opened_and_heard_when_it_is() -> None:
+    """To open it takes a transaction: longer than to make the first sound, many times so where many begin."""
+    purse = Purse(gate=asyncio.Event())
+    assert purse.gate is not None
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
+            await send(socket, {"text": "Hello there. "})
+            await until(lambda: bool(house.voice.streams) and house.voice.streams[0].ended)
+            before = await heard_so_far(socket)
+            assert not before.frames and not before.events("done")
+            purse.gate.set()
+            await send(socket, {"text": "Good bye."}, {"action": "stop"})
+            heard = await hear(socket)
+        await until(lambda: bool(purse.booked))
+    assert [done["spoken"] for done in heard.events("done")] == ["Hello there. Good bye."]
+    assert purse.opened == [Route.LIVE_SPEAK]
+    assert abs(purse.booked[0] - len("Hello there. Good bye.")) <= 1
+
+
+async def test_text_that_comes_while_the_bill_is_opened_is_spoken_behind_the_first() -> None:
+    purse = Purse(gate=asyncio.Event())
+    assert purse.gate is not None
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
+            await send(socket, {"text": "One two. "}, {"text": "Three four. "}, {"text": "Five."}, {"action": "stop"})
+            await until(lambda: bool(house.voice.streams))
+            purse.gate.set()
+            heard = await hear(socket)
+        await until(lambda: bool(purse.booked))
+    assert [done["spoken"] for done in heard.events("done")] == ["One two. Three four. Five."]
+    assert abs(purse.booked[0] - len("One two. Three four. Five.")) <= 1
+
+
+async def test_what_is_cleared_while_the_bill_is_opened_is_neither_heard_nor_reserved() -> None:
+    purse = Purse(gate=asyncio.Event())
+    assert purse.gate is not None
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
+            await send(socket, {"text": "Never to be heard. "})
+            await until(lambda: bool(house.voice.streams))
+            await send(socket, {"action": "clear"})
+            assert not (await heard_so_far(socket)).frames
+            purse.gate.set()
+            await send(socket, {"action": "stop"})
+            heard = await hear(socket)
+            assert not heard.frames and heard.close == (1000, "")
+        await until(lambda: bool(purse.booked))
+    assert purse.booked == [0]
+    assert purse.released and set(purse.released) == {0}
+
+
+async def test_who_cannot_pay_is_told_before_anything_is_said() -> None:
+    purse = Purse(quantity=5, gate=asyncio.Event())
+    assert purse.gate is not None
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {}, **ANN) as socket:
+            await send(socket, {"text": "More than five characters. "})
+            await until(lambda: bool(house.voice.streams))
+            await send(socket, {"text": "And more. "})
+            purse.gate.set()
+            heard = await hear(socket)
+        await until(lambda: bool(purse.booked))
+    assert not heard.frames
+    assert heard.messages[-1]["code"] == "insufficient_credits" and heard.close == (1008, "insufficient_credits")
+    assert purse.booked == [0] and len(purse.opened) == 1
+
+
+async def test_a_client_that_leaves_while_the_bill_is_opened_leaves_nothing() -> None:
+    purse = Purse(gate=asyncio.Event())
+    assert purse.gate is not None
+    async with speaking_server.house(purse=purse) as house:
+        async with speaking_server.client(house, {}, **ANN) as socket:
+            await send(socket, {"text": "Hello there. "})
+            await until(lambda: bool(house.voice.streams))
+            socket.transport.abort()
+        purse.gate.set()
+        await until(lambda: purse.booked == [0])
+        await until(lambda: house.admission.taken == 0)
+
+
+async def test_those_who_begin_at_one_moment_are_held_for_at_once() -> None:
+    purse = Purse(gate=asyncio.Event())
+    assert purse.gate is not None
+    async with speaking_server.house(purse=purse) as house:
+        async with AsyncExitStack() as stack:
+            sockets = [
+                await stack.enter_async_context(speaking_server.client(house, {"pace": False}, **ANN)) for _ in range(3)
+            ]
+            for socket in sockets:
+                await send(socket, {"text": "Hello there. "})
+            await until(lambda: len(house.voice.streams) == 3)
+            purse.gate.set()
+            for socket in sockets:
+                await send(socket, {"action": "stop"})
+                assert (await hear(socket)).frames
+        await until(lambda: bool(purse.booked))
+    assert purse.wanted == [3 * len("Hello there. ")]
 
 
 async def test_text_that_was_cleared_does_not_count_against_what_there_is() -> None:

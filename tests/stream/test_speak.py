@@ -3,12 +3,15 @@
 import asyncio
 import io
 import json
+import math
 import os
 import random
 import signal
 import struct
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -25,8 +28,9 @@ from protocol.session import Limits, Session
 from protocol.speaker import Job, Speaker, SpeakerLimits
 from stream import narrator
 from stream.admission import Limits as Slots
+from stream.pacing import TICK_S, Pacer
 from stream.socket import Socket
-from stream.talking import BURST, Talking
+from stream.talking import BURST
 from tests.server.serving import until
 from tests.stream.speaking_server import (
     ESPEAK,
@@ -152,24 +156,33 @@ async def test_the_lead_is_sent_in_steps_so_that_the_first_sound_of_others_need_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """24 listeners who began at one moment were each sent a whole second of sound before the next had any."""
-    turns: list[int] = []
-    take, push = Speaker.take, Talking._push
+    ticks = Counter[int]()
+    take = Speaker.take
 
-    def counted_take(speaker: Speaker, now: float) -> SpeakOutcome | None:
+    def counted(speaker: Speaker, now: float) -> SpeakOutcome | None:
         outcome = take(speaker, now)
-        turns[-1] += isinstance(outcome, Speech)
+        ticks[math.floor(now / TICK_S + 1e-6)] += isinstance(outcome, Speech)
         return outcome
 
-    def counted_push(talking: Talking) -> None:
-        turns.append(0)
-        push(talking)
-
-    monkeypatch.setattr(Speaker, "take", counted_take)
-    monkeypatch.setattr(Talking, "_push", counted_push)
+    monkeypatch.setattr(Speaker, "take", counted)
     async with house() as served:
         heard = await spoken(served, ["These are a few words to be said."], {})
     assert len(heard.frames) > 10
-    assert max(turns) <= BURST
+    assert max(ticks.values()) <= BURST, "however many pieces the engine makes in a tick"
+
+
+async def test_a_new_utterance_need_not_wait_for_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its first sound: what is sent ahead of the playback waits for the tick, until others have had their turn."""
+    monkeypatch.setattr("stream.speak.Pacer", partial(Pacer, tick_s=30.0))
+    async with house() as served, client(served, {}) as socket:
+        for text in ("One two three four.", "Five six seven eight."):
+            await send(socket, {"text": text, "flush": True})
+            heard = Heard()
+            while len(heard.frames) < BURST:
+                heard.add(await socket.recv())
+            await send(socket, {"action": "clear"})
+            cleared = await hear(socket, until=lambda message: message.get("event") == "cleared")
+            assert not cleared.frames, "the rest of its lead would have come with the next tick"
 
 
 async def test_frames_are_of_one_length(served: House) -> None:
