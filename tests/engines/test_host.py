@@ -127,6 +127,14 @@ async def test_a_nice_child_gives_way() -> None:
         assert nice_of_session(host.pid) in (None, 15)
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has it")
+async def test_a_child_does_not_interrupt_who_wakes_it() -> None:
+    """The server's own process was put off for milliseconds whenever it handed a clause to an engine."""
+    async with hosting(scripted.synthesizer()) as host:
+        assert host.pid is not None
+        assert os.sched_getscheduler(host.pid) == os.SCHED_BATCH
+
+
 async def test_a_typed_error_of_the_engine_keeps_its_type() -> None:
     async with hosting(scripted.recognizer()) as host:
         with pytest.raises(VoiceError) as caught:
