@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 5000  # code points in one request; a clause has a few dozen
 _CHUNK_BYTES = 44_100  # the most one chunk holds, 1 s: what a cancel may have to wait for
+_TURN_BYTES = 40_000  # the most handed over at a time, but for a callback's 3 kB: so that it is one chunk
+_GROWTH = 4  # of what is handed over, from one time to the next
 _LIKENESSES = 256  # kept
 _SPOKEN_SIGNS = "%&@#*/\\"  # punctuation to Unicode, words to the library; a text of other punctuation is not spoken
 
@@ -215,7 +217,7 @@ class _Flow:
     """From the library's callback to the iterator: two threads that take turns, so that neither waits for the GIL.
 
     The library's thread fills a piece, hands it over and sleeps until the iterator asks for the next. The first piece
-    is one callback's, each later one twice as long, so that a sentence takes few turns.
+    is one callback's, each later one four times as long, so that a sentence takes few turns.
     """
 
     def __init__(self) -> None:
@@ -262,7 +264,7 @@ class _Flow:
                 yield pcm, events
             if self._ended:
                 break
-            self._size = min(2 * max(self._size, len(pcm)), _CHUNK_BYTES)
+            self._size = min(_GROWTH * max(self._size, len(pcm)), _TURN_BYTES)
             self._wanted.release()
         if self._error is not None:
             raise self._error
