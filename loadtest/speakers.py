@@ -27,6 +27,7 @@ class Spoken:
     frames: int = 0
     audio_s: float = 0.0
     errors: list[str] = field(default_factory=list)
+    late: float = 0.0  # how late it began
 
 
 async def speak(url: str, key: str, *, text: str = TEXT, turns: int = 1, pace: bool = True) -> Spoken:
@@ -129,6 +130,7 @@ def merge(results: list[Spoken]) -> Spoken:
         whole.whole += result.whole
         whole.underrun += result.underrun
         whole.errors += result.errors
+        whole.late = max(whole.late, result.late)
         whole.frames += result.frames
         whole.audio_s += result.audio_s
     return whole
