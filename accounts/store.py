@@ -21,9 +21,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from accounts import sqlite
 from accounts.migrations import UnknownRevisionError, bring_up_to_date
 from accounts.mounts import network_file_system
+from accounts.sqlite import connect as connect_sqlite
 from protocol.errors import Code, VoiceError
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class _Connection(sqlite3.Connection):
         super().close()
 
 
-_SQLITE = {"connect_args": {"factory": _Connection, "async_creator_fn": sqlite.connect}}
+_SQLITE = {"connect_args": {"factory": _Connection, "async_creator_fn": connect_sqlite}}
 _POSTGRES = {
     "pool_size": 10,
     "max_overflow": 10,

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from engines.tts.hearing import Heard
 
 MAX_TEXT = 5000  # code points in one request; a clause has a few dozen
-_CHUNK_BYTES = 44_100  # the most one chunk holds, 1 s: what a cancel may have to wait for
-_TURN_BYTES = 40_000  # the most handed over at a time, but for a callback's 3 kB: so that it is one chunk
+_CHUNK_BYTES = 44_100  # the most one chunk holds, 1 s
+_TURN_BYTES = 84_000  # the most handed over at a time, but for a callback's 3 kB: what a cancel may have to wait for
 _GROWTH = 4  # of what is handed over, from one time to the next
 _LIKENESSES = 256  # kept
 _SPOKEN_SIGNS = "%&@#*/\\"  # punctuation to Unicode, words to the library; a text of other punctuation is not spoken
