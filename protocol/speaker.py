@@ -52,7 +52,7 @@ class SpeakerLimits:
     """How far a session may run ahead."""
 
     lead_s: float = 1.0  # sent before it is played
-    frame_s: float = 0.04  # one message of PCM or G.711
+    frame_s: float = 0.06  # one message of PCM or G.711; to send one takes many times what it takes to fill it
     ahead_s: float = 5.0  # made before it is sent; a clause that has begun is finished all the same
     waiting: int = 100_000  # code points of text that wait to be spoken; a flush or a mark counts as one
 

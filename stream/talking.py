@@ -9,7 +9,6 @@ first text a session has no speaker, no encoder and no buffer: an idle connectio
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -71,8 +70,8 @@ class Talking(Life):
     kind = KIND
 
     __slots__ = (
-        "_asked_at", "_characters", "_config", "_narrator", "_paying", "_shared", "_speaker", "_spent_in", "_stalled",
-        "_voice", "_wake_at",
+        "_asked_at", "_characters", "_config", "_narrator", "_paying", "_shared", "_speaker", "_stalled", "_tick_left",
+        "_tick_number", "_voice", "_wake_at",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, socket: Socket, slot: Slot, bill: Bill, name: str) -> None:
@@ -84,7 +83,8 @@ class Talking(Life):
         self._speaker: Speaker | None = None  # this and the next: from the first text on
         self._narrator: Narrator | None = None
         self._paying: asyncio.Task[None] | None = None  # the bill is being opened: nothing may be heard yet
-        self._spent_in = -1  # the pacer's tick in which a burst was sent: no more sound in it
+        self._tick_number = -1  # the pacer's, in which ...
+        self._tick_left = BURST  # ... so many pieces of sound may still be sent
         self._stalled = False  # the transport is full
         self._wake_at: float | None = None  # when the pacer will wake us
         self._asked_at: float | None = None  # when the text came whose first sound is to come
@@ -226,7 +226,7 @@ class Talking(Life):
             self.fail(error)
         if isinstance(event, Clear):  # what is not to be spoken any more need not be paid for
             self._characters = self._speaker.characters_said
-            self._spent_in = -1
+            self._tick_number = -1
             if self._paying is None:
                 self._bill.release(self._characters)
         if idle and not self._speaker.idle:  # there is a clause to be spoken, and nobody kept us waiting for it
@@ -257,11 +257,10 @@ class Talking(Life):
         if self._paying is not None:
             self._advance()
             return
-        burst = self._burst(now)
-        while self._outbox.empty and burst and (outcome := speaker.take(now)) is not None:
+        paced = self._count_tick(now)
+        while self._outbox.empty and (self._tick_left or not paced) and (outcome := speaker.take(now)) is not None:
             if type(outcome) is Speech:
-                if not (burst := burst - 1):
-                    self._spent_in = self._shared.pacer.tick(now)
+                self._tick_left -= paced
                 self._session.extend(now)
                 if self._asked_at is not None:
                     self._shared.meter.first_audio(now - self._asked_at)
@@ -287,11 +286,15 @@ class Talking(Life):
         if self._narrator is not None:
             self._narrator.advance()
 
-    def _burst(self, now: float) -> float:
-        """How many pieces of sound may be sent now; those of a new utterance need not wait for the next tick."""
+    def _count_tick(self, now: float) -> bool:
+        """See how many pieces may still be sent in this tick; a new utterance need not wait for the next. False where
+        nobody counts them."""
         if self._draining or self._config is None or not self._config.pace:
-            return math.inf
-        return 0 if self._asked_at is None and self._shared.pacer.tick(now) == self._spent_in else BURST
+            return False
+        tick = self._shared.pacer.tick(now)
+        if tick != self._tick_number or self._asked_at is not None:
+            self._tick_number, self._tick_left = tick, BURST
+        return True
 
     def _sent(self) -> None:
         """The transport takes data again, once what it was full of has gone."""

@@ -17,7 +17,7 @@ from tests.checkpoints.nano_whisper.word_errors import word_error_rate
 PLAIN = {"voice": "en-us-female-1", "sample_rate": RATE}
 FAST = {**PLAIN, "pace": False}
 BYTES_A_SECOND = 2 * RATE
-FRAME_S = 0.04
+FRAME_S = 0.06
 
 
 async def test_sound_comes_before_the_text_is_complete(live: Subject) -> None:

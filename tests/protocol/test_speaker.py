@@ -309,7 +309,7 @@ def test_an_engine_without_word_times_is_estimated() -> None:
     sent = at.speaker.sent
     outcome = at.speaker.take(at.now)
     assert isinstance(outcome, Cleared)
-    assert outcome.spoken == "One two three four" and sent == about(1.04)
+    assert outcome.spoken == "One two three four" and sent == about(1.02)
 
 
 def test_not_more_is_made_than_may_be_ahead() -> None:
