@@ -28,6 +28,7 @@ from protocol.errors import Code, VoiceError
 
 T = TypeVar("T")
 
+_TRIES, _AGAIN_S = 100, 0.05  # to open a file that others are making
 _PATIENCE_S = 30  # for whoever writes now, in this process or another
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_PATIENCE_S * 1000}")
 _WRITE = "voxline_write"
@@ -221,10 +222,7 @@ async def open_store(url: str) -> Store:
         _listen(engine.sync_engine)
     store = Store(engine)
     try:
-        async with engine.connect() as connection:
-            await connection.execution_options(**{_WRITE: True})
-            async with connection.begin():
-                await connection.run_sync(bring_up_to_date)
+        await _prepare(engine)
     except DBAPIError as error:
         await store.aclose()
         denied = sqlite and parsed.database and not os.access(Path(parsed.database).parent, os.W_OK)
@@ -237,6 +235,25 @@ async def open_store(url: str) -> Store:
         await store.aclose()
         raise
     return store
+
+
+async def _prepare(engine: AsyncEngine) -> None:
+    """Make the tables, or bring them up to date.
+
+    Where several processes open a new SQLite file at one moment, the journal's mode is changed by one of them, and
+    SQLite tells the others at once that the file is locked, however long they would wait: so they come again.
+    """
+    for left in range(_TRIES, -1, -1):
+        try:
+            async with engine.connect() as connection:
+                await connection.execution_options(**{_WRITE: True})
+                async with connection.begin():
+                    await connection.run_sync(bring_up_to_date)
+            return
+        except DBAPIError as error:
+            if not left or "database is locked" not in str(error.orig):
+                raise
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _checked(url: str) -> URL:

@@ -173,6 +173,15 @@ async def test_an_old_server_without_keys_has_no_owner_yet(empty_url: str) -> No
     await store.aclose()
 
 
+async def test_a_new_file_that_many_open_at_one_moment_is_locked_for_none_of_them(tmp_path: Path) -> None:
+    """SQLite tells those who find the journal's mode being changed that the file is locked, without any waiting."""
+    for number in range(20):
+        url = f"sqlite+aiosqlite:///{tmp_path}/{number}.db"
+        await _made_by_0_1(url)
+        for store in await asyncio.gather(*(open_store(url) for _ in range(4))):
+            await store.aclose()
+
+
 async def test_processes_that_start_together_do_not_disturb_each_other(empty_url: str) -> None:
     await _made_by_0_1(empty_url)
     for store in await asyncio.gather(*(open_store(empty_url) for _ in range(4))):
