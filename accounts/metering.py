@@ -91,14 +91,15 @@ class LiveMeter:
             return tab
 
         try:
-            self._tabs[session_id] = await self.store.transact(begin)
+            opened = await self.store.transact(begin)
         except BaseException:
             if tab is not None:
                 # Cancelled during the commit: nobody knows whether it is there. If it is, the next beat settles it.
                 tab.give_up()
                 self._tabs[session_id] = tab
             raise
-        return self._tabs[session_id]
+        self._tabs[session_id] = opened
+        return opened
 
     def _sessions(self, row: Row[Any]) -> int:
         """What runs up a bill of this process: what it knows itself is newer than what it wrote down."""

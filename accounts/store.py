@@ -9,6 +9,7 @@ is locked by the look (``with_for_update()``, which SQLite has no need of and le
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from protocol.errors import Code, VoiceError
 
 T = TypeVar("T")
 
-_TRIES, _AGAIN_S = 100, 0.05  # to open a file that others are making
+_MAKING_S, _AGAIN_S = 5.0, 0.05  # how long others may be making a file that is opened, and how often to look
 _PATIENCE_S = 30  # for whoever writes now, in this process or another
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_PATIENCE_S * 1000}")
 _WRITE = "voxline_write"
@@ -241,9 +242,11 @@ async def _prepare(engine: AsyncEngine) -> None:
     """Make the tables, or bring them up to date.
 
     Where several processes open a new SQLite file at one moment, the journal's mode is changed by one of them, and
-    SQLite tells the others at once that the file is locked, however long they would wait: so they come again.
+    SQLite tells the others at once that the file is locked, however long they would wait: so they come again. Who was
+    told so after a long wait has been let wait, and does not.
     """
-    for left in range(_TRIES, -1, -1):
+    until = time.monotonic() + _MAKING_S
+    while True:
         try:
             async with engine.connect() as connection:
                 await connection.execution_options(**{_WRITE: True})
@@ -251,7 +254,7 @@ async def _prepare(engine: AsyncEngine) -> None:
                     await connection.run_sync(bring_up_to_date)
             return
         except DBAPIError as error:
-            if not left or "database is locked" not in str(error.orig):
+            if time.monotonic() >= until or "database is locked" not in str(error.orig):
                 raise
             await asyncio.sleep(_AGAIN_S)
 

@@ -59,9 +59,12 @@ class Lines:
         line.asked += asked
         self._busy.set()
         try:
-            async with line.opening:
-                if line.tab is None:
-                    line.tab = await self._tabs.open(user_id, route, most=most, wanted=lambda: line.asked)
+            try:
+                async with line.opening:
+                    if line.tab is None:
+                        line.tab = await self._tabs.open(user_id, route, most=most, wanted=lambda: line.asked)
+            finally:
+                line.asked -= asked
             line.tab.share(line.sessions, most=most)
         except BaseException as error:
             self.leave(line)

@@ -11,11 +11,12 @@ from tests.accounts.conftest import Clock
 class Shelf:
     """A store that counts how often it is asked, and answers when it is let."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, closed: bool = False) -> None:
         self.asked: list[str] = []
         self.values: dict[str, int] = {"one": 1, "two": 2, "three": 3}
         self.open = asyncio.Event()
-        self.open.set()
+        if not closed:
+            self.open.set()
 
     async def look_up(self, key: str) -> int | None:
         self.asked.append(key)
@@ -39,8 +40,7 @@ async def test_all_who_ask_at_one_moment_share_one_question(clock: Clock) -> Non
 
 
 async def test_an_answer_is_as_old_as_its_question(clock: Clock) -> None:
-    shelf = Shelf()
-    shelf.open.clear()
+    shelf = Shelf(closed=True)
     remembered = Remembered(shelf.look_up, tick=clock)
     asking = asyncio.create_task(remembered.of("one"))
     await waiting(shelf, 1)
@@ -62,8 +62,7 @@ async def test_that_there_is_none_is_not_kept(clock: Clock) -> None:
 
 
 async def test_who_gives_up_does_not_take_the_answer_from_the_others(clock: Clock) -> None:
-    shelf = Shelf()
-    shelf.open.clear()
+    shelf = Shelf(closed=True)
     remembered = Remembered(shelf.look_up, tick=clock)
     first, second = (asyncio.create_task(remembered.of("one")) for _ in range(2))
     await waiting(shelf, 1)
@@ -84,8 +83,7 @@ async def test_an_error_is_everybody_s_and_the_next_asks_again(clock: Clock) -> 
 
 
 async def test_after_a_change_nobody_is_told_what_was_being_looked_up_before(clock: Clock) -> None:
-    shelf = Shelf()
-    shelf.open.clear()
+    shelf = Shelf(closed=True)
     remembered = Remembered(shelf.look_up, tick=clock)
     before = asyncio.create_task(remembered.of("one"))
     await waiting(shelf, 1)

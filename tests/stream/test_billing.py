@@ -168,6 +168,12 @@ async def test_characters_that_were_spoken_are_booked() -> None:
     assert abs(purse.booked[0] - len("Hello there. Good bye.")) <= 1
 
 
+def closed_purse(quantity: float = 1e9) -> tuple[Purse, asyncio.Event]:
+    """A purse whose bills are opened once the event is set."""
+    gate = asyncio.Event()
+    return Purse(quantity, gate=gate), gate
+
+
 async def heard_so_far(socket: ClientConnection) -> Heard:
     """What was sent before the answer to a message that changes nothing."""
     await send(socket, {"action": "no such thing"})
@@ -176,15 +182,14 @@ async def heard_so_far(socket: ClientConnection) -> Heard:
 
 async def test_the_first_sound_is_made_while_the_bill_is_opened_and_heard_when_it_is() -> None:
     """To open it takes a transaction: longer than to make the first sound, many times so where many begin."""
-    purse = Purse(gate=asyncio.Event())
-    assert purse.gate is not None
+    purse, gate = closed_purse()
     async with speaking_server.house(purse=purse) as house:
         async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
             await send(socket, {"text": "Hello there. "})
             await until(lambda: bool(house.voice.streams) and house.voice.streams[0].ended)
             before = await heard_so_far(socket)
             assert not before.frames and not before.events("done")
-            purse.gate.set()
+            gate.set()
             await send(socket, {"text": "Good bye."}, {"action": "stop"})
             heard = await hear(socket)
         await until(lambda: bool(purse.booked))
@@ -194,13 +199,12 @@ async def test_the_first_sound_is_made_while_the_bill_is_opened_and_heard_when_i
 
 
 async def test_text_that_comes_while_the_bill_is_opened_is_spoken_behind_the_first() -> None:
-    purse = Purse(gate=asyncio.Event())
-    assert purse.gate is not None
+    purse, gate = closed_purse()
     async with speaking_server.house(purse=purse) as house:
         async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
             await send(socket, {"text": "One two. "}, {"text": "Three four. "}, {"text": "Five."}, {"action": "stop"})
             await until(lambda: bool(house.voice.streams))
-            purse.gate.set()
+            gate.set()
             heard = await hear(socket)
         await until(lambda: bool(purse.booked))
     assert [done["spoken"] for done in heard.events("done")] == ["One two. Three four. Five."]
@@ -208,15 +212,14 @@ async def test_text_that_comes_while_the_bill_is_opened_is_spoken_behind_the_fir
 
 
 async def test_what_is_cleared_while_the_bill_is_opened_is_neither_heard_nor_reserved() -> None:
-    purse = Purse(gate=asyncio.Event())
-    assert purse.gate is not None
+    purse, gate = closed_purse()
     async with speaking_server.house(purse=purse) as house:
         async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
             await send(socket, {"text": "Never to be heard. "})
             await until(lambda: bool(house.voice.streams))
             await send(socket, {"action": "clear"})
             assert not (await heard_so_far(socket)).frames
-            purse.gate.set()
+            gate.set()
             await send(socket, {"action": "stop"})
             heard = await hear(socket)
             assert not heard.frames and heard.close == (1000, "")
@@ -226,14 +229,13 @@ async def test_what_is_cleared_while_the_bill_is_opened_is_neither_heard_nor_res
 
 
 async def test_who_cannot_pay_is_told_before_anything_is_said() -> None:
-    purse = Purse(quantity=5, gate=asyncio.Event())
-    assert purse.gate is not None
+    purse, gate = closed_purse(5)
     async with speaking_server.house(purse=purse) as house:
         async with speaking_server.client(house, {}, **ANN) as socket:
             await send(socket, {"text": "More than five characters. "})
             await until(lambda: bool(house.voice.streams))
             await send(socket, {"text": "And more. "})
-            purse.gate.set()
+            gate.set()
             heard = await hear(socket)
         await until(lambda: bool(purse.booked))
     assert not heard.frames
@@ -242,21 +244,19 @@ async def test_who_cannot_pay_is_told_before_anything_is_said() -> None:
 
 
 async def test_a_client_that_leaves_while_the_bill_is_opened_leaves_nothing() -> None:
-    purse = Purse(gate=asyncio.Event())
-    assert purse.gate is not None
+    purse, gate = closed_purse()
     async with speaking_server.house(purse=purse) as house:
         async with speaking_server.client(house, {}, **ANN) as socket:
             await send(socket, {"text": "Hello there. "})
             await until(lambda: bool(house.voice.streams))
             socket.transport.abort()
-        purse.gate.set()
+        gate.set()
         await until(lambda: purse.booked == [0])
         await until(lambda: house.admission.taken == 0)
 
 
 async def test_those_who_begin_at_one_moment_are_held_for_at_once() -> None:
-    purse = Purse(gate=asyncio.Event())
-    assert purse.gate is not None
+    purse, gate = closed_purse()
     async with speaking_server.house(purse=purse) as house:
         async with AsyncExitStack() as stack:
             sockets = [
@@ -265,12 +265,25 @@ async def test_those_who_begin_at_one_moment_are_held_for_at_once() -> None:
             for socket in sockets:
                 await send(socket, {"text": "Hello there. "})
             await until(lambda: len(house.voice.streams) == 3)
-            purse.gate.set()
+            gate.set()
             for socket in sockets:
                 await send(socket, {"action": "stop"})
                 assert (await hear(socket)).frames
         await until(lambda: bool(purse.booked))
     assert purse.wanted == [3 * len("Hello there. ")]
+
+
+async def test_what_somebody_was_refused_is_not_held_for_the_next() -> None:
+    """He who could not open the bill has gone; what he was going to say is nobody's any more."""
+    purse = Purse(away=True)
+    async with speaking_server.house(purse=purse) as house:
+        for text in ("Far too much to be said. " * 9, "Hello. "):
+            async with speaking_server.client(house, {"pace": False}, **ANN) as socket:
+                await send(socket, {"text": text}, {"action": "stop"})
+                await hear(socket)
+            purse.away = False
+        await until(lambda: bool(purse.booked))
+    assert purse.wanted == [len("Hello. ")]
 
 
 async def test_text_that_was_cleared_does_not_count_against_what_there_is() -> None:
